@@ -1,0 +1,1 @@
+"""The daemon at the door. Never imports torch, gradio or sqlalchemy."""

@@ -1,0 +1,1 @@
+"""What door, lock, page and trainer must agree on. Imports none of them."""

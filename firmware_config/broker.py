@@ -1,0 +1,174 @@
+"""The one user of the broker library. Door, lock and page stand on this connection; the trainer never loads it.
+
+It lives with the contract because three programs must agree on how they speak to a broker: nothing is sent
+while the connection is down. paho would queue QoS 1 messages and deliver them later; a door wants no late
+message that it did not keep itself (docs/adr/0003).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from firmware_config.errors import BadState
+from firmware_config.settings import BrokerSettings
+
+log = logging.getLogger("latchkey.broker")
+
+RECONNECT_MIN_S: Final = (0.3, 1.0)
+"""Drawn anew for each process, so that a hundred doors do not knock at a restarted broker in one beat."""
+RECONNECT_MAX_S: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A message as it came. `retained`: stored by the broker, from any time."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+@dataclass(frozen=True)
+class Will:
+    """What the broker says for us when we vanish; retained, QoS 1."""
+
+    topic: str
+    payload: bytes
+
+
+class Connection:
+    """A connection that comes back by itself. Callbacks run on the network thread: hand over and return.
+
+    on_connected runs at every (re)connection, after the subscriptions are sent; state that others must see is
+    published there. Raises BadState from the constructor for unreadable password or certificate files.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        client_id: str,
+        *,
+        subscriptions: Iterable[tuple[str, int]],
+        on_message: Callable[[Incoming], None],
+        on_connected: Callable[[], None],
+        will: Will | None = None,
+    ) -> None:
+        self._broker = broker
+        self._subscriptions = list(subscriptions)
+        self._on_message = on_message
+        self._on_connected = on_connected
+        self._up = threading.Event()
+        self.why_down = "not connected yet"
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_connect_fail = self._failed
+        client.on_message = self._message
+        client.reconnect_delay_set(random.uniform(*RECONNECT_MIN_S), RECONNECT_MAX_S)  # type: ignore[arg-type]  # noqa: S311
+        client.connect_timeout = 3.0
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        self._secure(client)
+        self._client = client
+
+    @property
+    def connected(self) -> bool:
+        return self._up.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """True as soon as the connection is up."""
+        return self._up.wait(timeout_s)
+
+    def start(self) -> None:
+        """Return at once; a broker that is down is tried again until it is up."""
+        self._client.connect_async(self._broker.host, self._broker.port, keepalive=self._broker.keepalive_s)
+        self._client.loop_start()
+
+    def stop(self, last_words: Will | None = None) -> None:
+        """Say `last_words` (a clean stop sends no will), then disconnect."""
+        if last_words is not None and self.connected:
+            info = self._client.publish(last_words.topic, last_words.payload, qos=1, retain=True)
+            try:
+                info.wait_for_publish(1.0)
+            except (RuntimeError, ValueError):
+                log.warning("The last message on %s did not get out.", last_words.topic)
+        self._up.clear()
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        """Hand a message to the socket now, or return False. Never queued for later."""
+        if not self.connected:
+            return False
+        return bool(self._client.publish(topic, payload, qos=qos, retain=retain).rc == mqtt.MQTT_ERR_SUCCESS)
+
+    def subscribe(self, topic: str, qos: int = 1) -> None:
+        """Add a subscription, now and at every reconnection."""
+        self._subscriptions.append((topic, qos))
+        if self.connected:
+            self._client.subscribe(topic, qos)
+
+    def _secure(self, client: mqtt.Client) -> None:
+        broker = self._broker
+        if broker.username:
+            client.username_pw_set(broker.username, _password(broker))
+        if broker.tls:
+            try:
+                context = ssl.create_default_context(cafile=broker.ca_file)
+                context.minimum_version = ssl.TLSVersion.TLSv1_3
+                if broker.cert_file is not None:
+                    context.load_cert_chain(broker.cert_file, broker.key_file)
+            except (OSError, ssl.SSLError) as error:
+                raise BadState(f"The broker's certificate files cannot be used: {error}.") from error
+            client.tls_set_context(context)
+
+    def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self.why_down = f"the broker refuses us: {reason}"
+            log.error("The broker %s refuses us: %s. Check user and password.", self._broker.url, reason)
+            return
+        if self._subscriptions:
+            client.subscribe(list(self._subscriptions))
+        self.why_down = ""
+        self._up.set()
+        log.info("Connected to the broker %s.", self._broker.url)
+        self._guarded(self._on_connected)
+
+    def _disconnected(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        was_up = self._up.is_set()
+        self._up.clear()
+        if was_up:
+            self.why_down = f"lost the broker: {reason}"
+            log.warning("Lost the broker %s: %s. Trying again.", self._broker.url, reason)
+
+    def _failed(self, _client: mqtt.Client, _data: Any) -> None:
+        self.why_down = f"no broker answers at {self._broker.url}"
+
+    def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        incoming = Incoming(message.topic, bytes(message.payload), bool(message.retain))
+        self._guarded(lambda: self._on_message(incoming))
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception:
+            # An exception here would end the network thread and with it the link; the message is lost, not the door.
+            log.exception("A message from the broker could not be handled.")
+
+
+def _password(broker: BrokerSettings) -> str:
+    if broker.password_file is None:
+        return ""
+    try:
+        return broker.password_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BadState(f"The broker password file {broker.password_file} cannot be read: {error}.") from error

@@ -1,0 +1,213 @@
+"""The encoder bundle: one signed file with all that a door needs to trust, test and tune an encoder.
+
+A zip without compression (so its size is known before it is read), written byte for byte the same from the same
+parts. The shape of the signature, digests first and then one signature over them, is python-tuf's.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import numpy as np
+from pydantic import Field
+
+from firmware_config.calibration import Calibration
+from firmware_config.errors import BadInput
+from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE, FloatArray, ImageArray
+from firmware_config.keys import SIGNATURE_BYTES, SignatureRefused, SigningKey, VerifyKey
+from firmware_config.messages import Message, MessageRefused, decode
+
+MAX_BUNDLE_BYTES: Final = 64 * 1024 * 1024
+"""Fifty times the size an encoder for a small board may have."""
+BUNDLE_CONTEXT: Final = b"latchkey-bundle-1\n"
+REQUIRED: Final = ("manifest.json", "encoder.onnx", "calibration.json", "golden.npz", "MODEL_CARD.md")
+OPTIONAL: Final = ("quality.onnx",)
+SIGNATURE: Final = "signature"
+ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+MAX_GOLDEN: Final = 64
+
+
+class BundleRefused(BadInput):
+    """A bundle that is not taken. `reason` is a code, published by the door; the text is for a person."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class Manifest(Message):
+    """manifest.json."""
+
+    format: int = Field(default=1, ge=1, le=1)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    version: str = Field(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")
+    encoder_id: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """sha256 of encoder.onnx."""
+    created: datetime
+    trained_on: list[str]
+    licence: str
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Resolved configuration, seed, data fingerprint and code version."""
+
+    @property
+    def version_key(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.version.split("."))
+
+
+@dataclass(frozen=True)
+class Golden:
+    """inputs uint8[K, 112, 112, 3] RGB (synthetic, no faces), outputs float32[K, 128]: the door's self-test."""
+
+    inputs: ImageArray
+    outputs: FloatArray
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle, read and checked."""
+
+    manifest: Manifest
+    onnx: bytes
+    calibration: Calibration
+    golden: Golden
+    model_card: str
+    quality: bytes | None = None
+    digest: str = ""
+    """sha256 of the whole file."""
+    parts: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+
+def golden_bytes(golden: Golden) -> bytes:
+    """-> golden.npz, stored without compression."""
+    stream = io.BytesIO()
+    np.savez(stream, inputs=golden.inputs, outputs=golden.outputs)
+    return stream.getvalue()
+
+
+def signed_text(parts: dict[str, bytes]) -> bytes:
+    """What the signature covers: the sha256 and name of every part, sorted by name."""
+    lines = [f"{sha256(parts[name]).hexdigest()}  {name}\n" for name in sorted(parts)]
+    return BUNDLE_CONTEXT + "".join(lines).encode()
+
+
+def pack_bundle(parts: dict[str, bytes], key: SigningKey | None) -> bytes:
+    """parts: file name -> bytes, without the signature; key None leaves it unsigned. The same in, the same out."""
+    members = dict(parts)
+    if key is not None:
+        members[SIGNATURE] = key.sign(signed_text(parts))
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(members):
+            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, members[name])
+    return stream.getvalue()
+
+
+def sign_bundle(data: bytes, key: SigningKey) -> bytes:
+    """The same bundle with this key's signature in place of any other. Raises BundleRefused."""
+    return pack_bundle(read_bundle(data, trusted=None).parts, key)
+
+
+def read_bundle(data: bytes, trusted: Sequence[VerifyKey] | None) -> Bundle:
+    """Everything is checked before anything is believed.
+
+    trusted: one of these keys must have signed; None reads without asking who signed (to inspect or to sign).
+    Raises BundleRefused with reason: too_large, not_a_bundle, bad_signature, bad_contents.
+    """
+    parts = _members(data)
+    signature = parts.pop(SIGNATURE, b"")
+    if trusted is not None:
+        _verify(parts, signature, trusted)
+    try:
+        manifest = decode(Manifest, parts["manifest.json"], "manifest.json")
+        calibration = decode(Calibration, parts["calibration.json"], "calibration.json")
+        golden = _golden(parts["golden.npz"])
+        card = parts["MODEL_CARD.md"].decode()
+    except (MessageRefused, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise BundleRefused("bad_contents", f"The bundle does not read: {error}") from error
+    if sha256(parts["encoder.onnx"]).hexdigest() != manifest.encoder_id:
+        raise BundleRefused("bad_contents", "The bundle's encoder is not the one that its manifest names.")
+    return Bundle(
+        manifest=manifest,
+        onnx=parts["encoder.onnx"],
+        calibration=calibration,
+        golden=golden,
+        model_card=card,
+        quality=parts.get("quality.onnx"),
+        digest=sha256(data).hexdigest(),
+        parts=parts,
+    )
+
+
+def check_version(manifest: Manifest, highest_run: str, rollback_to: str) -> None:
+    """No version lower than the door has run, unless the administrator signed for this very encoder.
+
+    highest_run: "" or a version; rollback_to: encoder_id from the roster in force. Raises BundleRefused.
+    """
+    if not highest_run or manifest.encoder_id == rollback_to:
+        return
+    if manifest.version_key < tuple(int(part) for part in highest_run.split(".")):
+        raise BundleRefused(
+            "older_version",
+            f"Bundle {manifest.name} {manifest.version} is older than {highest_run}, which this door has run. "
+            "To go back, publish a roster that allows this encoder.",
+        )
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise BundleRefused("too_large", f"The bundle has {len(data)} bytes, at most {MAX_BUNDLE_BYTES} are read.")
+    known = (*REQUIRED, *OPTIONAL, SIGNATURE)
+    parts: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for entry in archive.infolist():
+                if entry.filename not in known or entry.filename in parts:
+                    raise BundleRefused("not_a_bundle", f"{entry.filename!r} has no place in a bundle.")
+                if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
+                    raise BundleRefused("not_a_bundle", f"{entry.filename} is compressed; a bundle is not.")
+                parts[entry.filename] = archive.read(entry)
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise BundleRefused("not_a_bundle", f"This is not a whole bundle file: {error}") from error
+    missing = [name for name in REQUIRED if name not in parts]
+    if missing:
+        raise BundleRefused("not_a_bundle", f"The bundle lacks {', '.join(missing)}.")
+    return parts
+
+
+def _verify(parts: dict[str, bytes], signature: bytes, trusted: Sequence[VerifyKey]) -> None:
+    text = signed_text(parts)
+    for key in trusted:
+        try:
+            if len(signature) == SIGNATURE_BYTES:
+                key.verify(signature, text)
+                return
+        except SignatureRefused:
+            continue
+    raise BundleRefused("bad_signature", "The bundle is not signed by a key that is trusted here, or was changed.")
+
+
+def _golden(data: bytes) -> Golden:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("golden.npz is compressed")
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        inputs, outputs = arrays["inputs"], arrays["outputs"]
+    count = len(inputs)
+    fits = (
+        0 < count <= MAX_GOLDEN
+        and inputs.dtype == np.uint8
+        and inputs.shape == (count, CROP_SIZE, CROP_SIZE, 3)
+        and outputs.dtype == np.float32
+        and outputs.shape == (count, EMBEDDING_SIZE)
+    )
+    if not fits:
+        raise ValueError("golden.npz has other shapes than uint8[K,112,112,3] and float32[K,128]")
+    return Golden(inputs, outputs)

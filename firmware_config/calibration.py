@@ -1,0 +1,93 @@
+"""How often the encoder confuses people, measured on identities it never saw: the evidence behind tau."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from firmware_config.errors import BadInput
+from firmware_config.face import MAX_DISTANCE
+from firmware_config.messages import Message
+
+
+class Histogram(Message):
+    """Counts of distances in equal bins from 0 to 2."""
+
+    counts: list[int] = Field(min_length=50, max_length=4000)
+
+    def edges(self) -> npt.NDArray[np.float64]:
+        """float64[bins + 1], 0 to 2."""
+        return np.linspace(0.0, MAX_DISTANCE, len(self.counts) + 1)
+
+    def share_at_most(self, tau: float) -> float:
+        """Share of distances <= tau, linear within a bin, 0 to 1."""
+        cumulative = np.concatenate([[0], np.cumsum(self.counts)])
+        if cumulative[-1] == 0:
+            return 0.0
+        return float(np.interp(tau, self.edges(), cumulative) / cumulative[-1])
+
+
+class OperatingPoint(Message):
+    """tau for one false match rate, with 95 % intervals from a bootstrap over identities."""
+
+    fmr: float = Field(gt=0, lt=1)
+    tau: float = Field(ge=0, le=MAX_DISTANCE)
+    tau_low: float
+    tau_high: float
+    fnmr: float = Field(ge=0, le=1)
+    fnmr_low: float
+    fnmr_high: float
+    extrapolated: bool = False
+    """True where fewer than ten impostor pairs lie below tau: read off the fitted tail, not counted."""
+
+
+class Calibration(Message):
+    """calibration.json. FMR: share of impostor pairs at or below tau; FNMR: share of genuine pairs above it
+    (ISO/IEC 19795-1)."""
+
+    max_bytes: ClassVar[int] = 1024 * 1024
+
+    genuine: Histogram
+    impostor: Histogram
+    operating_points: list[OperatingPoint] = Field(min_length=1)
+    identities: int = Field(ge=2)
+    genuine_pairs: int
+    impostor_pairs: int
+    method: str
+    """How the intervals and the tail were made, in a sentence."""
+    source: str
+    """Which images, and which identities of them."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Calibration:
+        ordered = sorted(self.operating_points, key=lambda point: -point.fmr)
+        taus = [point.tau for point in ordered]
+        if taus != sorted(taus, reverse=True):
+            raise ValueError("a lower FMR must not have a higher tau")
+        return self
+
+    def tau_at(self, fmr: float) -> float:
+        """tau of the nearest listed operating point at or below `fmr`. Raises BadInput."""
+        fitting = [point for point in self.operating_points if point.fmr <= fmr * 1.000001]
+        if not fitting:
+            listed = ", ".join(f"{point.fmr:g}" for point in self.operating_points)
+            raise BadInput(f"The bundle has no threshold for FMR {fmr:g}; it lists {listed}.")
+        return max(fitting, key=lambda point: point.fmr).tau
+
+    def fmr_at(self, tau: float) -> float:
+        """False match rate of one comparison at tau: counted where ten or more pairs lie below, otherwise
+        interpolated in log FMR between the fitted operating points."""
+        counted = self.impostor.share_at_most(tau)
+        if counted * self.impostor_pairs >= 10:
+            return counted
+        points = sorted(self.operating_points, key=lambda point: point.tau)
+        taus = [point.tau for point in points]
+        logs = [float(np.log10(point.fmr)) for point in points]
+        return float(10.0 ** np.interp(tau, taus, logs))
+
+    def fnmr_at(self, tau: float) -> float:
+        """False non-match rate at tau, counted."""
+        return 1.0 - self.genuine.share_at_most(tau)

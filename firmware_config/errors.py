@@ -1,0 +1,17 @@
+"""One base class per party at fault; every error carries the facts and says what to do."""
+
+
+class LatchkeyError(Exception):
+    """Base of all errors that Latchkey raises on purpose. `str(error)` is a sentence for a person."""
+
+
+class BadInput(LatchkeyError):
+    """What was handed in is wrong: a photo, a file, a message, a setting. Nothing was changed."""
+
+
+class BadState(LatchkeyError):
+    """What we keep is not usable: a corrupt store, a missing model, a foreign key. Nothing is guessed."""
+
+
+class LostLink(LatchkeyError):
+    """The other side did not answer: broker, lock, camera. It may later."""

@@ -1,0 +1,236 @@
+"""MQTT topics, and payload <-> bytes for each message. The only copy; DESIGN.md has the table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, ClassVar, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from firmware_config.errors import BadInput
+from firmware_config.keys import SecretKey
+
+NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+"""Site and door names: they become topic levels, file names and C strings, so nothing else is let in."""
+
+ONLINE: Final = b"online"
+OFFLINE: Final = b"offline"
+SMALL: Final = 16 * 1024
+LARGE: Final = 96 * 1024 * 1024
+"""Bytes: the largest payload read at all. 100,000 people with one template each make a roster of 80 MB."""
+
+
+class MessageRefused(BadInput):
+    """A payload that does not read as the message its topic promises."""
+
+    def __init__(self, topic: str, why: str) -> None:
+        super().__init__(f"The message on {topic} is refused: {why}")
+        self.topic = topic
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Topics of one door, `latchkey/<site>/<door>/...`."""
+
+    site: str
+    door: str
+
+    def __post_init__(self) -> None:
+        for name in (self.site, self.door):
+            if not re.match(NAME_PATTERN, name):
+                raise BadInput(
+                    f"{name!r} cannot name a site or door: use a-z, 0-9, '-' and '_', beginning with a letter or "
+                    "digit, at most 63 characters."
+                )
+
+    @property
+    def door_id(self) -> str:
+        """ "site/door", as it stands in signed texts."""
+        return f"{self.site}/{self.door}"
+
+    def __getitem__(self, leaf: str) -> str:
+        return f"latchkey/{self.site}/{self.door}/{leaf}"
+
+    def event_detail(self, event_id: str) -> str:
+        """What an event's detail is sealed to, so that no detail can be moved to another event."""
+        return f"{self['event']}#{event_id}"
+
+    @classmethod
+    def split(cls, topic: str) -> tuple[Topics, str]:
+        """A topic -> the door's topics and the leaf. Raises BadInput."""
+        parts = topic.split("/", 3)
+        if len(parts) != 4 or parts[0] != "latchkey":
+            raise BadInput(f"{topic} is not a Latchkey topic.")
+        return cls(parts[1], parts[2]), parts[3]
+
+
+class Message(BaseModel):
+    """Base of all payloads. Unknown fields are ignored, so that a newer sender can add some."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+    max_bytes: ClassVar[int] = SMALL
+
+
+M = TypeVar("M", bound=Message)
+
+
+def encode(message: Message) -> bytes:
+    return message.model_dump_json().encode()
+
+
+def decode(kind: type[M], payload: bytes, topic: str) -> M:
+    """Raises MessageRefused."""
+    if len(payload) > kind.max_bytes:
+        raise MessageRefused(topic, f"{len(payload)} bytes, at most {kind.max_bytes} are read.")
+    try:
+        return kind.model_validate_json(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "payload"
+        raise MessageRefused(topic, f"{where}: {first['msg']}.") from error
+
+
+def seal(key: SecretKey, topic: str, message: Message) -> bytes:
+    """Readable only with the door's key, good only on `topic`."""
+    return key.seal(topic, encode(message))
+
+
+def unseal(key: SecretKey, topic: str, kind: type[M], payload: bytes) -> M:
+    """Raises SealRefused, MessageRefused."""
+    if len(payload) > kind.max_bytes + 64:
+        raise MessageRefused(topic, f"{len(payload)} bytes, at most {kind.max_bytes} are read.")
+    return decode(kind, key.open(topic, payload), topic)
+
+
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+HoldMs = Annotated[int, Field(ge=200, le=60_000)]
+"""Milliseconds that the relay stays on: below 200 no strike moves, above a minute the door stands open."""
+
+
+class Challenge(Message):
+    """Topics challenge (door) and lock/challenge (lock)."""
+
+    challenge: Hex32
+
+
+class LockCommand(Message):
+    """Topic lock/command: QoS 0, never retained, never queued."""
+
+    door: str = Field(max_length=127)
+    action: str = Field(pattern=r"^(unlock|lock)$")
+    challenge: Hex32
+    hold_ms: HoldMs
+    mac: Hex64
+
+
+class LockState(str, Enum):
+    """Topic lock/state, plain text."""
+
+    LOCKED = "LOCKED"
+    UNLOCKED = "UNLOCKED"
+    JAMMED = "JAMMED"
+
+
+class LockResult(Message):
+    """Topic lock/result: what became of a command. `reason` is empty when it was obeyed."""
+
+    challenge: str = Field(max_length=64)
+    accepted: bool
+    reason: str = Field(default="", max_length=64)
+
+
+class Hint(str, Enum):
+    """Topic hint, plain text: for a display or a buzzer at the door."""
+
+    COME_CLOSER = "come_closer"
+    LOOK_HERE = "look_here"
+    TOO_DARK = "too_dark"
+    WELCOME = "welcome"
+
+
+class Health(Message):
+    """Topic health. Times in milliseconds, temperature in degrees Celsius."""
+
+    software: str
+    encoder_id: str = ""
+    model_version: str = ""
+    generation: int = 0
+    people: int = 0
+    fps: float = 0.0
+    stage_ms: dict[str, float] = Field(default_factory=dict)
+    camera: str = "opening"
+    camera_why: str = ""
+    lock: str = "unknown"
+    outbox: int = 0
+    guard: bool = False
+    temperature_c: float | None = None
+    problems: list[str] = Field(default_factory=list)
+
+
+class Applied(Message):
+    """Topic applied: what the door runs, and the last refusal if it refused something since."""
+
+    generation: int
+    encoder_id: str
+    model_version: str
+    people: int = 0
+    refused: str = ""
+    """Machine-readable reason of the last refusal, empty when the last document was taken."""
+    refused_why: str = ""
+    refused_topic: str = ""
+
+
+class EventDetail(Message):
+    """What an event says to the page alone: sealed. Distances 0 to 2; an unknown person has no id."""
+
+    person_id: str = ""
+    person: str = ""
+    distance: float | None = None
+    runner_up: float | None = None
+    quality: dict[str, float] = Field(default_factory=dict)
+    stage_ms: dict[str, float] = Field(default_factory=dict)
+    scene: str = ""
+    """Label of a replayed or demo frame; empty at a real camera."""
+    by: str = ""
+    """Who asked, for a remote unlock."""
+
+
+class Event(Message):
+    """Topic event: what happened, for anybody; `detail` is an EventDetail sealed for the page."""
+
+    id: str = Field(pattern=r"^[0-9a-f-]{32,36}$")
+    at: datetime
+    outcome: Literal["granted", "denied", "notice"]
+    reason: str = Field(max_length=64)
+    detail: bytes = b""
+
+
+class EventAck(Message):
+    """Topic event/ack: these are stored; the door may drop them."""
+
+    ids: list[str] = Field(max_length=1000)
+    max_bytes: ClassVar[int] = 64 * 1024
+
+
+class Ask(Message):
+    """Topic ask, sealed: the page asks the door for something, once, now."""
+
+    id: Hex32
+    challenge: Hex32
+    action: Literal["unlock"]
+    by: str = Field(max_length=128)
+    why: str = Field(default="", max_length=256)
+
+
+class Answer(Message):
+    """Topic answer, sealed. `ok` false: `reason` is a code, `sentence` for a person."""
+
+    id: Hex32
+    ok: bool
+    reason: str = ""
+    sentence: str = ""
