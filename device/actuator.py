@@ -1,0 +1,125 @@
+"""The other end: a lock that listens to the broker and obeys only fresh commands made with its own key.
+
+The ESPHome firmware in firmware_config/lock does the same on an ESP32; this one drives a GPIO relay on a Linux
+board, or simulates one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from device.relay import Latch, Relay, RelayFault
+from firmware_config.broker import Connection, Incoming
+from firmware_config.lockrule import LockRule
+from firmware_config.messages import (
+    Challenge,
+    LockCommand,
+    LockResult,
+    LockState,
+    MessageRefused,
+    decode,
+    encode,
+)
+from firmware_config.pairing import LockPairing
+
+log = logging.getLogger("latchkey.lock")
+
+BEAT_S: Final = 0.1
+"""How often the challenge's age is looked at: a twentieth of its period."""
+
+
+class LockActuator:
+    """One lock on the broker. It has no last will: a challenge that is not renewed tells that it is gone.
+
+    Commands are judged on the network thread; a lock serves one door, so nothing waits behind them.
+    """
+
+    def __init__(self, pairing: LockPairing, relay: Relay, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: monotonic seconds. Raises BadState for unreadable broker secrets."""
+        self._topics = pairing.topics
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._rule = LockRule(pairing.lock_key, pairing.topics.door_id, clock())
+        self.latch = Latch(relay, self._say_state)
+        self.connection = Connection(
+            pairing.broker,
+            f"latchkey-lock-{pairing.topics.site}-{pairing.topics.door}",
+            subscriptions=[(self._topics["lock/command"], 0)],
+            on_message=self._receive,
+            on_connected=self._connected,
+        )
+
+    @property
+    def challenge(self) -> str:
+        """The current one, as it is published."""
+        return self._rule.book.current
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop` is set; the relay is off when this returns."""
+        self.connection.start()
+        try:
+            while not stop.wait(BEAT_S):
+                self.beat()
+        finally:
+            try:
+                self.latch.shut()
+            finally:
+                self.connection.stop()
+
+    def beat(self) -> None:
+        """Renew the challenge when it is due."""
+        with self._guard:
+            now = self._clock()
+            if self._rule.book.due(now):
+                self._rule.book.rotate(now)
+                self._say_challenge()
+
+    def obey(self, payload: bytes, *, retained: bool) -> LockResult | None:
+        """Judge one command and do it. None: the payload is no command, so there is nobody to answer."""
+        topic = self._topics["lock/command"]
+        try:
+            command = decode(LockCommand, payload, topic)
+        except MessageRefused as refused:
+            log.warning("%s", refused)
+            return None
+        with self._guard:
+            before = self._rule.book.current
+            refusal = self._rule.judge(command, retained=retained, now=self._clock())
+            # What was spent is replaced at once: the next person must not wait for the period to end.
+            if self._rule.book.current != before:
+                self._say_challenge()
+        if refusal is not None:
+            log.warning("Refused to %s: %s", command.action, refusal.sentence)
+            return LockResult(challenge=command.challenge, accepted=False, reason=refusal.code)
+        try:
+            if command.action == "unlock":
+                self.latch.open(command.hold_ms)
+            else:
+                self.latch.shut()
+        except RelayFault as fault:
+            log.error("%s", fault)  # noqa: TRY400 - the sentence is the fact
+            return LockResult(challenge=command.challenge, accepted=False, reason="jammed")
+        return LockResult(challenge=command.challenge, accepted=True)
+
+    def _receive(self, message: Incoming) -> None:
+        result = self.obey(message.payload, retained=message.retained)
+        if result is not None:
+            self.connection.publish(self._topics["lock/result"], encode(result))
+
+    def _connected(self) -> None:
+        with self._guard:
+            # Whoever listened while we were away holds an old challenge; a new one is what tells we are back.
+            self._rule.book.rotate(self._clock())
+            self._say_challenge()
+        self._say_state(self.latch.state)
+
+    def _say_challenge(self) -> None:
+        payload = encode(Challenge(challenge=self._rule.book.current))
+        self.connection.publish(self._topics["lock/challenge"], payload, retain=True)
+
+    def _say_state(self, state: LockState) -> None:
+        self.connection.publish(self._topics["lock/state"], state.value.encode(), retain=True)
