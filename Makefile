@@ -1,0 +1,75 @@
+# Each target does its own set-up on a fresh machine: Python 3.10 to 3.13 with venv, and a package index to reach.
+#   make demo         a door, a lock, a broker and the page on this machine; one key press ends it
+#   make demo-check   the same without a screen; ends with one line of JSON
+#   make test         everything that is checked before a change goes in
+# PYTHON=/path/to/python     another interpreter than the first good one found
+# TORCH_INDEX=URL            PyTorch's index of CPU builds, where the ordinary one has CUDA builds only (2 GB more)
+# ARGS="..."                 for demo and demo-check, handed on: make demo ARGS="--port 8000"
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-check test lint format clean screenshots
+
+DEMO := .venv-demo
+TEST := .venv-test
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export ORT_DISABLE_TELEMETRY := 1
+ARGS ?=
+
+# The first of these that runs, is 3.10 to 3.13, and can make virtual environments.
+define FIND_PYTHON
+for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \
+  "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+    >/dev/null 2>&1 && { echo "$$python"; exit 0; }; \
+done; \
+echo "No Python from 3.10 to 3.13 with venv was found." >&2; \
+echo "On Debian or Ubuntu: sudo apt-get install python3 python3-venv. Or name one: make PYTHON=/path/to/python3.11" >&2; \
+exit 1
+endef
+
+# $(1): the environment's folder, $(2): the extra.
+define MAKE_ENVIRONMENT
+python=$$($(FIND_PYTHON)); \
+echo "Making $(1) with $$("$$python" --version) and the extra '$(2)'. This takes a minute or two, once."; \
+rm -rf $(1); \
+"$$python" -m venv $(1); \
+$(1)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+  -c constraints.txt -e '.[$(2)]' || { \
+  echo "pip could not install the extra '$(2)'; its own words stand above." >&2; \
+  echo "Is there a way to a package index from here? Run the same command again to go on." >&2; exit 1; }; \
+touch $(1)/ready
+endef
+
+help:
+	@sed -n 's/^# \?//p' Makefile | sed -n '1,7p'
+
+$(DEMO)/ready: pyproject.toml constraints.txt
+	@$(call MAKE_ENVIRONMENT,$(DEMO),demo)
+
+$(TEST)/ready: pyproject.toml constraints.txt
+	@$(call MAKE_ENVIRONMENT,$(TEST),test)
+
+demo: $(DEMO)/ready
+	@exec $(DEMO)/bin/latchkey-admin demo $(ARGS)
+
+demo-check: $(DEMO)/ready
+	@exec $(DEMO)/bin/latchkey-admin demo --check $(ARGS)
+
+lint: $(TEST)/ready
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy
+	$(TEST)/bin/lint-imports
+	$(TEST)/bin/python -c "import device.daemon, sys; assert not {'torch','gradio','sqlalchemy'} & set(sys.modules)"
+
+test: lint
+	$(TEST)/bin/python -m pytest $(ARGS)
+
+format: $(TEST)/ready
+	$(TEST)/bin/ruff check --fix .
+	$(TEST)/bin/ruff format .
+
+clean:
+	rm -rf $(DEMO) $(TEST) *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
