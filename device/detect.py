@@ -92,8 +92,7 @@ class Detector:
             model = model_path.read_bytes()
         except OSError as error:
             raise BadState(
-                f"The face detector's file {model_path} cannot be read ({error.strerror}). "
-                f"Run `latchkey-device fetch`."
+                f"The face detector's file {model_path} cannot be read ({error.strerror}). Run `latchkey-device fetch`."
             ) from error
         self._session = open_session(model, threads, f"The face detector {model_path}")
         self._outputs = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
@@ -117,17 +116,12 @@ class Detector:
         if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
             raise BadInput(f"An image is uint8[H, W, 3], not {image_bgr.dtype}{list(image_bgr.shape)}.")
         if min(image_bgr.shape[:2]) < 16:
-            raise BadInput(
-                f"An image of {image_bgr.shape[1]}x{image_bgr.shape[0]} pixels is too small for a face."
-            )
+            raise BadInput(f"An image of {image_bgr.shape[1]}x{image_bgr.shape[0]} pixels is too small for a face.")
         blob, ratio = _blob(image_bgr, long_side or self.long_side)
         outputs = dict(zip(self._outputs, self._session.run(self._outputs, {self._input: blob}), strict=True))
         rows, columns = blob.shape[2], blob.shape[3]
         found = np.concatenate(
-            [
-                _decode(outputs, stride, rows // stride, columns // stride, self.min_score)
-                for stride in STRIDES
-            ]
+            [_decode(outputs, stride, rows // stride, columns // stride, self.min_score) for stride in STRIDES]
         )
         faces = [_face(row, ratio) for row in _suppress(found)]
         return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
@@ -149,9 +143,7 @@ def _blob(image: ImageArray, long_side: int) -> tuple[FloatArray, FloatArray]:
     return blob, np.array([width / new_width, height / new_height], dtype=np.float32)
 
 
-def _decode(
-    outputs: dict[str, FloatArray], stride: int, rows: int, columns: int, min_score: float
-) -> FloatArray:
+def _decode(outputs: dict[str, FloatArray], stride: int, rows: int, columns: int, min_score: float) -> FloatArray:
     """One level's outputs -> float32[N, 15] above min_score: x, y, w, h, ten landmark coordinates, score, in
     input pixels. OpenCV's FaceDetectorYNImpl::postProcess.
     """

@@ -27,15 +27,9 @@ class Encoder:
         self._session = open_session(onnx, threads, "The encoder")
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
-            raise BadInput(
-                f"The encoder has {len(inputs)} inputs and {len(outputs)} outputs instead of one each."
-            )
+            raise BadInput(f"The encoder has {len(inputs)} inputs and {len(outputs)} outputs instead of one each.")
         crop = [CROP_SIZE, CROP_SIZE, 3]
-        if (
-            inputs[0].type != "tensor(uint8)"
-            or inputs[0].shape[1:] != crop
-            or isinstance(inputs[0].shape[0], int)
-        ):
+        if inputs[0].type != "tensor(uint8)" or inputs[0].shape[1:] != crop or isinstance(inputs[0].shape[0], int):
             raise BadInput(
                 f"The encoder takes {inputs[0].type}{inputs[0].shape}; the contract is uint8[N, 112, 112, 3]."
             )
