@@ -1,0 +1,162 @@
+"""Events on their way to the page: kept on disk until the page has said that it stored them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from firmware_config.errors import BadState
+from firmware_config.files import PRIVATE
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS outbox (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL UNIQUE,
+    payload BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS taken (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEGER NOT NULL);
+INSERT OR IGNORE INTO taken VALUES (1, 0);
+"""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An event that the page has not acknowledged yet. payload: the message as it goes out."""
+
+    event_id: str
+    payload: bytes
+
+
+class Outbox:
+    """A SQLite file, WAL and synchronous=FULL: what `add` took is there after a power cut (0.6 ms a commit).
+
+    `taken` is the seq of the last audit record that came in here. It outlives the events, so that `reconcile`
+    brings in what a power cut kept from coming, and nothing twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises BadState when the file is damaged or cannot be written."""
+        self._path = path
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._told():
+            path.touch(mode=PRIVATE)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            with self._told():
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                found = self._db.execute("PRAGMA quick_check").fetchone()[0]
+                if found != "ok":
+                    raise sqlite3.DatabaseError(found)
+                self._db.executescript(SCHEMA)
+        except BadState:
+            self._db.close()
+            raise
+
+    def add(self, event_id: str, payload: bytes, audit_seq: int = 0) -> bool:
+        """Keep an event; on disk when this returns. False: it is or was here already.
+
+        audit_seq: seq of its audit record; one that was taken before is not taken again. 0: it has none.
+        Raises BadState.
+        """
+        with self._lock, self._told(), self._transaction():
+            if audit_seq and audit_seq <= self._taken():
+                return False
+            kept = self._db.execute(
+                "INSERT OR IGNORE INTO outbox (event_id, payload) VALUES (?, ?)", (event_id, payload)
+            )
+            if audit_seq:
+                self._db.execute("UPDATE taken SET seq = ?", (audit_seq,))
+            return kept.rowcount == 1
+
+    def pending(self, limit: int = 100) -> list[Pending]:
+        """The oldest first, as they were added. Raises BadState."""
+        with self._lock, self._told():
+            rows = self._db.execute("SELECT event_id, payload FROM outbox ORDER BY position LIMIT ?", (limit,))
+            return [Pending(event_id, bytes(payload)) for event_id, payload in rows]
+
+    def drop(self, event_ids: Iterable[str]) -> int:
+        """The page has stored these -> how many were here; unknown ids are nothing to worry about."""
+        with self._lock, self._told(), self._transaction():
+            gone = [
+                self._db.execute("DELETE FROM outbox WHERE event_id = ?", (event_id,)).rowcount
+                for event_id in event_ids
+            ]
+            return sum(gone)
+
+    def __len__(self) -> int:
+        with self._lock, self._told():
+            return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    @property
+    def taken(self) -> int:
+        """seq of the last audit record that came in."""
+        with self._lock, self._told():
+            return self._taken()
+
+    def reconcile(
+        self,
+        records: Iterable[dict[str, Any]],
+        head: int,
+        event_of: Callable[[dict[str, Any]], Pending | None],
+    ) -> int:
+        """At start: take in what the audit has and the outbox has not -> how many events.
+
+        records: `audit.read(path, after=outbox.taken)`. head: the audit's last seq. event_of: a record -> its event
+        as it would have been sent (the id stands in the record), None for a record that is no event.
+        Raises BadState when the outbox is ahead of the audit: records were cut off the audit's end.
+        """
+        if self.taken > head:
+            raise BadState(
+                f"The audit ends at record {head}, the outbox has seen {self.taken}: records were cut off its end. "
+                f"Keep both files as evidence and move {self._path} away."
+            )
+        added = 0
+        for record in records:
+            event = event_of(record)
+            if event is not None:
+                added += self.add(event.event_id, event.payload, record["seq"])
+        return added
+
+    def close(self) -> None:
+        """Nothing is pending; every change is on disk already."""
+        with self._lock:
+            self._db.close()
+
+    def __enter__(self) -> Outbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _taken(self) -> int:
+        return int(self._db.execute("SELECT seq FROM taken").fetchone()[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise BadState(
+                f"The outbox {self._path} cannot be used ({error}). Is the disk full? A damaged one can be moved "
+                "away: the audit still has every record."
+            ) from error
