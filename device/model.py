@@ -1,0 +1,103 @@
+"""An encoder that may be used: verified, and tested on this very board. And what runs: encoder with roster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import numpy as np
+
+from device.match import Gallery
+from firmware_config.bundle import Bundle, BundleRefused, Manifest
+from firmware_config.errors import BadInput, BadState
+from firmware_config.face import EMBEDDING_SIZE, FloatArray, ImageArray
+from firmware_config.roster import Roster
+
+GOLDEN_TOLERANCE: Final = 0.02
+"""Largest difference of one component between the bundle's golden outputs and this board's. int8 kernels of x86
+and ARM may round one step apart; a wrong kernel or a wrong file is off by tenths."""
+
+
+class Embedder(Protocol):
+    """What holdings need of `device.embed.Encoder`."""
+
+    @property
+    def encoder_id(self) -> str:
+        """sha256 of its ONNX file, hex."""
+
+    def embed(self, crops: ImageArray) -> FloatArray:
+        """uint8[N, 112, 112, 3] RGB -> float32[N, 128], unit rows. Raises BadInput, BadState."""
+
+
+MakeEncoder = Callable[[bytes], Embedder]
+"""An ONNX file -> its encoder. Raises BadInput."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A verified bundle (without its ONNX bytes, which the encoder has) and its encoder."""
+
+    bundle: Bundle
+    encoder: Embedder
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.bundle.manifest
+
+
+@dataclass(frozen=True)
+class Active:
+    """The running pair. No roster and no gallery: the encoder runs, and everybody is refused."""
+
+    model: Model
+    roster: Roster | None = None
+    gallery: Gallery | None = None
+
+    @property
+    def encoder(self) -> Embedder:
+        return self.model.encoder
+
+    @property
+    def bundle(self) -> Bundle:
+        return self.model.bundle
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.model.manifest
+
+
+def tested(bundle: Bundle, make_encoder: MakeEncoder) -> Model:
+    """Load the encoder and compare it with the bundle's golden outputs.
+
+    Raises BundleRefused with reason bad_contents (does not load) or self_test_failed.
+    """
+    try:
+        encoder = make_encoder(bundle.onnx)
+    except BadInput as error:
+        raise BundleRefused("bad_contents", f"The bundle's encoder does not load: {error}") from error
+    try:
+        outputs = encoder.embed(bundle.golden.inputs)
+    except (BadInput, BadState) as error:
+        raise BundleRefused("self_test_failed", f"The encoder does not run on this board: {error}") from error
+    worst = float(np.max(np.abs(outputs - bundle.golden.outputs)))
+    if not worst <= GOLDEN_TOLERANCE:
+        raise BundleRefused(
+            "self_test_failed",
+            f"On this board the encoder is off by {worst:.3f} from its golden outputs, at most {GOLDEN_TOLERANCE} "
+            "is rounding. Export it anew, and run the self-test where it was trained.",
+        )
+    return Model(replace(bundle, onnx=b"", parts={}), encoder)
+
+
+def build_gallery(roster: Roster) -> Gallery:
+    """The people of a roster, ready to be searched."""
+    owner = [index for index, person in enumerate(roster.people) for _ in person.templates]
+    raw = b"".join(template for person in roster.people for template in person.templates)
+    return Gallery(
+        ids=[person.id for person in roster.people],
+        names=[person.name for person in roster.people],
+        templates=np.frombuffer(raw, "<f4").astype(np.float32).reshape(len(owner), EMBEDDING_SIZE),
+        owner=np.asarray(owner, dtype=np.intp),
+        encoder_id=roster.encoder_id,
+    )
