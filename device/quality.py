@@ -121,4 +121,4 @@ def _inside(image: ImageArray, face: Face) -> float:
     rows, columns = image.shape[:2]
     seen_width = max(0.0, min(x + width, columns) - max(x, 0.0))
     seen_height = max(0.0, min(y + height, rows) - max(y, 0.0))
-    return seen_width * seen_height / max(width * height, 1e-6)
+    return float(seen_width * seen_height / max(width * height, 1e-6))

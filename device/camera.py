@@ -1,0 +1,162 @@
+"""The camera at the door: always the newest frame, never one twice, and an honest word when there is none."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+import cv2
+import numpy as np
+
+from device.sources import Grabber, Source, open_source, parse_source, read_frames
+from firmware_config.errors import BadInput, LostLink
+from firmware_config.face import ImageArray
+from firmware_config.settings import CameraSettings
+
+__all__ = ["Camera", "Frame", "open_camera", "parse_source", "read_frames"]
+
+log = logging.getLogger("latchkey.camera")
+
+LOST_AFTER_S: Final = 0.9
+"""No fresh frame for so long and the camera counts as lost: with a loop of 0.1 s, noticed within 1 s (DESIGN, 4)."""
+
+BLACK_BELOW: Final = 4.0
+"""Mean of all pixels, 0 to 255: a covered lens gives 0 to 2, a room at night with a lit exit sign above 6."""
+
+BACKOFF_FIRST_S: Final = 0.5
+BACKOFF_LAST_S: Final = 10.0
+"""Waits between attempts to reopen double from the first to the last, each times 0.5 to 1.5 by chance."""
+
+CLOSE_WAIT_S: Final = 3.0
+"""A read that hangs ends by itself after FFmpeg's 2 s; longer than this nobody waits for the thread."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture. image: uint8[H, W, 3] BGR. captured_at: time.monotonic(), s. sequence: counts up by one or
+    more. label: what a replay or the demo calls it; only reports show it, decisions never look at it.
+    """
+
+    image: ImageArray
+    captured_at: float
+    sequence: int
+    label: str = ""
+
+
+class Camera:
+    """Reads a source on a thread of its own and keeps one frame: the newest. For one reader."""
+
+    def __init__(self, source: Source, settings: CameraSettings) -> None:
+        """A camera that is not there is no error: `state` says so, and it is tried again."""
+        self._source, self._settings = source, settings
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._frame: Frame | None = None
+        self._sequence = 0
+        self._doing, self._reason = "opening", f"The camera {source} is being opened."
+        self._fresh_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+
+    def __enter__(self) -> Camera:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(CLOSE_WAIT_S)
+
+    def newest(self, timeout_s: float) -> Frame | None:
+        """The newest frame that was not handed out yet, or None when none came within timeout_s."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._frame is not None, timeout_s)
+            frame, self._frame = self._frame, None
+            return frame
+
+    @property
+    def state(self) -> str:
+        """ "ok"; or "opening", "lost", "frozen", "black", in which there is no frame to decide on."""
+        return self._look()[0]
+
+    @property
+    def why(self) -> str:
+        """A sentence that says what is wrong and what to do; empty when the state is "ok"."""
+        return self._look()[1]
+
+    def _look(self) -> tuple[str, str]:
+        with self._changed:
+            # By the reader's clock, not the thread's: a read that hangs must not hide that nothing comes.
+            silent = time.monotonic() - self._fresh_at > LOST_AFTER_S
+            if self._doing == "ok" and silent:
+                return "lost", f"The camera {self._source} sends no picture; look at its cable and power."
+            if self._doing in ("frozen", "black") and not silent:
+                return "ok", ""
+            return self._doing, self._reason
+
+    def _set(self, doing: str, reason: str = "") -> None:
+        with self._changed:
+            if (doing, reason) != (self._doing, self._reason):
+                log.log(logging.INFO if doing in ("ok", "opening") else logging.WARNING, "%s %s", doing, reason)
+            self._doing, self._reason = doing, reason
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                grabber = open_source(self._source, self._settings)
+            except (LostLink, BadInput) as error:
+                self._set("lost", str(error))
+            else:
+                before = self._sequence
+                self._watch(grabber)
+                failures = 0 if self._sequence > before else failures
+            if not self._source.live:
+                return
+            wait = min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2**failures)
+            failures = min(failures + 1, 16)
+            self._stop.wait(wait * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reopening, keeps no secret
+
+    def _watch(self, grabber: Grabber) -> None:
+        previous: ImageArray | None = None
+        try:
+            while not self._stop.is_set():
+                read = grabber.read()
+                if read is None:
+                    break
+                image, taken, label = read
+                if self._source.live and previous is not None and np.array_equal(previous, image):
+                    self._set("frozen", f"The camera {self._source} repeats one picture; switch it off and on.")
+                elif self._source.live and cv2.mean(cv2.mean(image)[:3])[0] < BLACK_BELOW:
+                    self._set("black", f"The camera {self._source} sees black: uncover the lens, or light the door.")
+                else:
+                    self._keep(image, taken, label)
+                previous = image
+        except (cv2.error, BadInput) as error:
+            # Broken in the middle of a picture: the same as unplugged, and mended the same way.
+            log.warning("The camera %s broke off (%s).", self._source, error)
+        finally:
+            grabber.release()
+        ended = "is gone; it is being reopened." if self._source.live else "has ended; it is played once."
+        self._set("lost", f"{'The camera' if self._source.live else 'The recording'} {self._source} {ended}")
+
+    def _keep(self, image: ImageArray, taken: float, label: str) -> None:
+        self._set("ok")
+        with self._changed:
+            self._sequence += 1
+            self._frame = Frame(image, taken, self._sequence, label)
+            self._fresh_at = taken
+            self._changed.notify()
+
+
+def open_camera(settings: CameraSettings) -> Camera:
+    """The camera that the settings name; use it in a `with` block.
+
+    Raises BadInput for a source that is no source. A camera that is not there is no error, see Camera.
+    """
+    return Camera(parse_source(settings.source), settings)

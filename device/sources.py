@@ -1,0 +1,253 @@
+"""Where pictures come from: one URL-like setting -> something that can be read frame by frame."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+
+from device.demo_camera import DemoPlan, DemoScene, parse_demo
+from firmware_config.att import att_faces
+from firmware_config.errors import BadInput, LostLink
+from firmware_config.face import ImageArray
+from firmware_config.settings import CameraSettings
+
+log = logging.getLogger("latchkey.camera")
+
+STREAM_TIMEOUT_MS: Final = 2000
+"""FFmpeg's own limit for opening and for a read: a camera that is silent for so long is reopened."""
+
+IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")
+
+# UDP, FFmpeg's default, loses packets on Wi-Fi and shows torn faces. It is read when a capture is opened.
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+
+
+class Kind(Enum):
+    """What a source is; the first three are live, the others end."""
+
+    DEVICE = "device"
+    STREAM = "stream"
+    DEMO = "demo"
+    VIDEO = "video"
+    PICTURES = "pictures"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source that is written correctly; whether it is there is found out by opening it."""
+
+    kind: Kind
+    address: str
+
+    @property
+    def live(self) -> bool:
+        """A recording ends and may repeat a picture; a camera does neither."""
+        return self.kind in (Kind.DEVICE, Kind.STREAM, Kind.DEMO)
+
+    def __str__(self) -> str:
+        """The address as it may be shown: without the camera's password."""
+        return re.sub(r"(?<=://)[^/@]*@", "***@", self.address)
+
+
+def parse_source(text: str) -> Source:
+    """`0`, `/dev/video0`, `rtsp://...`, `http://...`, a video or image file, a folder of images, or `demo:?...`.
+
+    Raises BadInput when it is none of these, or a file or folder that does not exist.
+    """
+    text = text.strip()
+    scheme = text.partition(":")[0].lower()
+    if re.fullmatch(r"\d{1,3}", text) or re.fullmatch(r"/dev/video\d{1,3}|/dev/v4l/.+", text):
+        return Source(Kind.DEVICE, text)
+    if scheme == "demo":
+        parse_demo(text)
+        return Source(Kind.DEMO, text)
+    if "://" in text:
+        if scheme not in STREAM_SCHEMES:
+            raise BadInput(f"A camera's address begins with {', '.join(STREAM_SCHEMES)} or demo:, not {scheme}:.")
+        try:
+            host = urlsplit(text).hostname
+        except ValueError:
+            host = None
+        if not host:
+            raise BadInput(f"The camera's address {Source(Kind.STREAM, text)} names no host.")
+        return Source(Kind.STREAM, text)
+    path = Path(text)
+    if not text or not path.exists():
+        raise BadInput(
+            f"{text!r} is no camera: give its number (0), a device (/dev/video0), rtsp:// or http://, "
+            f"a file or folder that exists, or demo:."
+        )
+    pictures = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+    return Source(Kind.PICTURES if pictures else Kind.VIDEO, text)
+
+
+class Grabber(Protocol):
+    """An open source."""
+
+    def read(self) -> tuple[ImageArray, float, str] | None:
+        """The next picture, uint8[H, W, 3] BGR, when it was taken (monotonic, s), and its label.
+
+        Blocks until there is one. None when the source ended or broke: it then stays broken.
+        """
+
+    def release(self) -> None:
+        """Lets go of the source."""
+
+
+def open_source(source: Source, settings: CameraSettings) -> Grabber:
+    """Opens a source. Raises LostLink when it does not answer, BadInput when it holds no picture."""
+    if source.kind is Kind.DEMO:
+        return DemoGrabber(parse_demo(source.address), settings.fps)
+    if source.kind in (Kind.DEVICE, Kind.STREAM):
+        return LiveGrabber(source, settings)
+    return RecordingGrabber(source, settings.fps)
+
+
+class LiveGrabber:
+    """A camera through OpenCV: V4L2 or FFmpeg."""
+
+    def __init__(self, source: Source, settings: CameraSettings) -> None:
+        """Raises LostLink when the camera cannot be opened."""
+        if source.kind is Kind.STREAM:
+            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_TIMEOUT_MS]
+            limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_TIMEOUT_MS]
+            self._capture = cv2.VideoCapture(source.address, cv2.CAP_FFMPEG, limits)
+        else:
+            device = int(source.address) if source.address.isdigit() else source.address
+            self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
+            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
+            self._capture.set(cv2.CAP_PROP_FPS, settings.fps)
+            # The driver's queue would hand out pictures that are four frames old after any pause.
+            self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise LostLink(f"The camera {source} cannot be opened: is it plugged in, and used by nothing else?")
+
+    def read(self) -> tuple[ImageArray, float, str] | None:
+        if not self._capture.grab():
+            return None
+        # Before decoding: the age of a frame counts from when it was taken.
+        taken = time.monotonic()
+        good, image = self._capture.retrieve()
+        return (as_bgr(np.asarray(image)), taken, "") if good else None
+
+    def release(self) -> None:
+        self._capture.release()
+
+
+class RecordingGrabber:
+    """A video file or pictures, once, at the given pace."""
+
+    def __init__(self, source: Source, fps: float) -> None:
+        self._frames = read_frames(Path(source.address))
+        self._pace = Pace(fps)
+
+    def read(self) -> tuple[ImageArray, float, str] | None:
+        named = next(self._frames, None)
+        if named is None:
+            return None
+        self._pace.wait()
+        return named[1], time.monotonic(), named[0]
+
+    def release(self) -> None:
+        pass  # read_frames closes its file when it ends or is collected
+
+
+class DemoGrabber:
+    """demo_camera's scene in real time, from the first read on."""
+
+    def __init__(self, plan: DemoPlan, fps: float) -> None:
+        """Raises LostLink when the AT&T faces are neither cached nor reachable."""
+        self._scene = DemoScene(plan, att_faces())
+        self._pace = Pace(fps)
+
+    def read(self) -> tuple[ImageArray, float, str] | None:
+        image, label = self._scene.at(self._pace.wait())
+        return image, time.monotonic(), label
+
+    def release(self) -> None:
+        pass
+
+
+class Pace:
+    """A steady beat that catches up rather than drifts."""
+
+    def __init__(self, fps: float) -> None:
+        """fps: beats a second."""
+        self._period_s = 1.0 / fps
+        self._origin: float | None = None
+        self._due = 0.0
+
+    def wait(self) -> float:
+        """Blocks until the next beat -> seconds since the first one."""
+        now = time.monotonic()
+        if self._origin is None:
+            self._origin = self._due = now
+        self._due = max(self._due, now - self._period_s)
+        time.sleep(max(0.0, self._due - now))
+        elapsed = max(self._due, now) - self._origin
+        self._due += self._period_s
+        return elapsed
+
+
+def read_frames(path: Path) -> Iterator[tuple[str, ImageArray]]:
+    """Every picture of a video file, an image file or a folder of images, as fast as it is asked for.
+
+    -> its name (the file's, or `FILE#NUMBER` in a video) and uint8[H, W, 3] BGR; a folder in the order of names. A
+    picture that cannot be read is skipped with a warning that names it. Raises BadInput when there is none at all.
+    """
+    if not path.exists():
+        raise BadInput(f"There is nothing at {path} to read frames from.")
+    is_picture = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+    frames = _pictures(path) if is_picture else _video(path)
+    first = next(frames, None)
+    if first is None:
+        raise BadInput(f"{path} holds no picture that can be read.")
+    yield first
+    yield from frames
+
+
+def _pictures(path: Path) -> Iterator[tuple[str, ImageArray]]:
+    files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
+    for file in files:
+        image = cv2.imdecode(np.frombuffer(file.read_bytes() or b"\0", np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            log.warning("%s is not an image that can be read; skipped.", file)
+        else:
+            yield file.name, np.asarray(image, dtype=np.uint8)
+
+
+def _video(path: Path) -> Iterator[tuple[str, ImageArray]]:
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        number = 0
+        while True:
+            good, image = capture.read()
+            if not good:
+                return
+            yield f"{path.name}#{number}", as_bgr(np.asarray(image))
+            number += 1
+    finally:
+        capture.release()
+
+
+def as_bgr(image: np.ndarray) -> ImageArray:
+    """Grey, BGRA or BGR of eight bits -> uint8[H, W, 3] BGR. Some cameras send grey at night."""
+    if image.ndim == 2 or image.shape[2] == 1:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+    elif image.shape[2] == 4:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR))
+    return np.ascontiguousarray(image, dtype=np.uint8)
