@@ -42,6 +42,10 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in (ROSTER, MODEL, STAGED, MARKS):
+            # Left by a power cut in the middle of write_atomic; a roster among them may hold an erased person.
+            for torn in folder.glob(f".{name}.*"):
+                torn.unlink()
 
     def roster(self) -> bytes | None:
         return self._read(ROSTER)
