@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
@@ -36,6 +37,10 @@ CLOSE_WAIT_S: Final = 3.0
 """A read that hangs ends by itself after FFmpeg's 2 s; longer than this nobody waits for the thread."""
 
 
+Opener = Callable[[Source, CameraSettings], Grabber]
+"""Opens a source; tests hand in one that breaks on purpose."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture. image: uint8[H, W, 3] BGR. captured_at: time.monotonic(), s. sequence: counts up by one or
@@ -51,9 +56,9 @@ class Frame:
 class Camera:
     """Reads a source on a thread of its own and keeps one frame: the newest. For one reader."""
 
-    def __init__(self, source: Source, settings: CameraSettings) -> None:
+    def __init__(self, source: Source, settings: CameraSettings, opener: Opener = open_source) -> None:
         """A camera that is not there is no error: `state` says so, and it is tried again."""
-        self._source, self._settings = source, settings
+        self._source, self._settings, self._opener = source, settings, opener
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._frame: Frame | None = None
@@ -109,7 +114,7 @@ class Camera:
         failures = 0
         while not self._stop.is_set():
             try:
-                grabber = open_source(self._source, self._settings)
+                grabber = self._opener(self._source, self._settings)
             except (LostLink, BadInput) as error:
                 self._set("lost", str(error))
             else:
