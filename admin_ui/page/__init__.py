@@ -1,0 +1,1 @@
+"""The admin page: wiring between the office and a browser, one file a tab."""

@@ -1,0 +1,150 @@
+"""The page as one FastAPI application: login, guard, three Gradio tabs, and named endpoints for programs.
+
+A program posts `account` and `password` to /login, keeps the cookie `latchkey_session`, and talks through
+`gradio_client.Client(url, headers={"Cookie": "latchkey_session=..."})`. Photos go through `handle_file`. Every
+endpoint answers one JSON object: `ok` true and what is named here, or `ok` false, `error` (class of the fault)
+and `sentence` (what is wrong and what to do; nothing was changed).
+
+    /examine(photo)                                -> good, sentences, values
+    /enrol(name, photo, doors, confirm_duplicate=False)
+                                                   -> sentence, person {id, name, doors, created},
+                                                      news [{door, generation, sent, sentence}]
+    /people()                                      -> people [person]
+    /remove(person_id)                             -> sentence, news
+    /doors()                                       -> doors [door]
+    /door_state(door)                              -> door: DoorView as JSON with in_step and health (stage_ms, ...)
+    /wait_applied(door, generation, timeout_s=10)  -> door, as soon as it runs that generation, or time is over
+    /events(door="", limit=50)                     -> events, newest first: id, door, at, outcome, reason, sentence,
+                                                      person, distance, runner_up, by, scene, stage_ms
+                                                      {..., frame_to_unlock}
+    /set_tau(door, tau)                            -> sentence, news
+    /unlock(door, why="")                          -> unlocked, reason, sentence
+
+`doors` of /enrol: names; an empty list means all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+# Before gradio is imported: it reads these once. No outside request, whatever a user's environment says.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import gradio as gr
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from admin_ui.page import markup
+from admin_ui.page.api import account_of, add_endpoints
+from admin_ui.page.door import door_tab
+from admin_ui.page.guard import Guard
+from admin_ui.page.login import Sessions, add_login
+from admin_ui.page.people import people_tab
+from admin_ui.page.photo import MAX_PHOTO_BYTES
+from admin_ui.page.theme import HEAD, THEME, html
+from admin_ui.page.threshold import threshold_tab
+from admin_ui.service import Office
+from firmware_config.errors import LatchkeyError
+
+HERE: Final = Path(__file__).parent
+CALLS_AT_ONCE: Final = 16
+"""Calls of one kind that run side by side: a few desks, each waiting ten seconds at most for its door."""
+UPLOAD_SWEEP_S: Final = 300
+UPLOAD_AGE_S: Final = 900
+"""Seconds: photos that were looked at but not enrolled are erased after a quarter of an hour."""
+
+
+def create_app(office: Office) -> FastAPI:
+    """The whole page around a started or unstarted office. Raises BadState, OSError."""
+    uploads = office.settings.state / "uploads"
+    # Whatever a crash left: a photo serves one enrolment and is not kept.
+    shutil.rmtree(uploads, ignore_errors=True)
+    uploads.mkdir(parents=True, mode=0o700)
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+
+    sessions = Sessions(office.session_key())
+    app = FastAPI(title="Latchkey", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Guard, read_session=sessions.read)
+    add_login(app, office, sessions)
+    _add_files(app, office)
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        _blocks(office, uploads),
+        path="/",
+        server_name=office.settings.page.host,
+        server_port=office.settings.page.port,
+        auth_dependency=_account,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        show_error=True,
+        max_file_size=MAX_PHOTO_BYTES,
+        blocked_paths=[str(office.settings.state)],
+        theme=THEME,
+        head=HEAD,
+    )
+    return mounted
+
+
+def _account(request: Request) -> str | None:
+    account = request.scope.get("state", {}).get("account")
+    return account if isinstance(account, str) else None
+
+
+def _add_files(app: FastAPI, office: Office) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    def healthz() -> dict[str, bool]:
+        return {"ok": True}
+
+    @app.get("/page.css", include_in_schema=False)
+    def css() -> FileResponse:
+        return FileResponse(HERE / "page.css", media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/key.svg", include_in_schema=False)
+    def key() -> FileResponse:
+        return FileResponse(HERE / "key.svg", media_type="image/svg+xml")
+
+    @app.get("/portrait/{person_id}.png", include_in_schema=False)
+    def portrait(person_id: str) -> Response:
+        try:
+            png = office.portrait(person_id)
+        except LatchkeyError as error:
+            raise HTTPException(404, str(error)) from error
+        return Response(png, media_type="image/png", headers={"Cache-Control": "private, no-store"})
+
+    @app.exception_handler(LatchkeyError)
+    def refused(_request: Request, error: LatchkeyError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=503)
+
+
+def _blocks(office: Office, uploads: Path) -> Any:
+    with gr.Blocks(
+        title="Latchkey", analytics_enabled=False, fill_width=True, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_AGE_S)
+    ) as blocks:
+        top = html(elem_id="lk-header")
+        with gr.Tabs(elem_id="lk-tabs"):
+            with gr.Tab("People", id="people"):
+                people = people_tab(office, uploads)
+            with gr.Tab("Door", id="door"):
+                door = door_tab(office)
+            with gr.Tab("Threshold", id="threshold") as threshold_page:
+                threshold = threshold_tab(office, threshold_page)
+
+        def greet(request: gr.Request) -> str:
+            return markup.header(office.site, account_of(request))
+
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        blocks.load(greet, None, top, **quiet)
+        for outputs, fill in (people, door, threshold):
+            blocks.load(fill, None, outputs, **quiet)
+        add_endpoints(office, uploads)
+    blocks.queue(default_concurrency_limit=CALLS_AT_ONCE, max_size=256)
+    return blocks

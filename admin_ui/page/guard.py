@@ -1,0 +1,85 @@
+"""What every request passes first: is there a session, does the browser mean it, and which headers go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from admin_ui.page.login import COOKIE, Session
+
+OPEN_PATHS: Final = frozenset({"/login", "/healthz", "/page.css", "/key.svg"})
+"""All that is served without a session."""
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+HEADERS: Final = {
+    # Gradio puts inline scripts and styles into its page, hence 'unsafe-inline'; nothing outside is ever let in,
+    # and whatever people typed is escaped before it becomes HTML (markup.py).
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """ASGI middleware around page and Gradio alike.
+
+    Rules:
+    - without a session only OPEN_PATHS are served; a browser is sent to /login, a program gets 401;
+    - a request that changes something and comes from another site is refused, whatever cookie it carries;
+    - every answer carries HEADERS.
+    """
+
+    def __init__(self, app: ASGIApp, read_session: Callable[[str], Session | None]) -> None:
+        self._app = app
+        self._read_session = read_session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            # Nothing here speaks WebSocket; an unguarded door is not left open for it.
+            await send({"type": "websocket.close", "code": 1008})
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        await (refusal or self._app)(scope, receive, send_guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if scope["method"] not in READING and not same_origin(headers):
+            sentence = "This request came from another site and is refused. Open the page itself and try again."
+            return JSONResponse({"detail": sentence}, status_code=403)
+        session = self._read_session(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""))
+        scope.setdefault("state", {})["account"] = session.account if session else None
+        if session is not None or scope["path"] in OPEN_PATHS:
+            return None
+        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+            return RedirectResponse("/login", status_code=303)
+        return JSONResponse({"detail": "Log in first."}, status_code=401)
+
+
+def same_origin(headers: Headers) -> bool:
+    """True for our own page and for programs, which send neither header (their cookie was given to them alone)."""
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
