@@ -34,7 +34,7 @@ python=$$($(FIND_PYTHON)); \
 echo "Making $(1) with $$("$$python" --version) and the extra '$(2)'. This takes a minute or two, once."; \
 rm -rf $(1); \
 "$$python" -m venv $(1); \
-$(1)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+$(1)/bin/python -m pip install --quiet --no-compile $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
   -c constraints.txt -e '.[$(2)]' || { \
   echo "pip could not install the extra '$(2)'; its own words stand above." >&2; \
   echo "Is there a way to a package index from here? Run the same command again to go on." >&2; exit 1; }; \
