@@ -1,0 +1,140 @@
+"""Between store and link: sends each door its newest roster, and takes what the doors report."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin_ui import journal, people
+from admin_ui.doors import door_view
+from admin_ui.keyring import DoorKeys, Keyring
+from admin_ui.link import PageLink
+from admin_ui.models import DoorRow
+from admin_ui.rollout import roll
+from admin_ui.store import Store, find_door
+from admin_ui.views import DoorNews, DoorView
+from firmware_config.errors import BadInput
+from firmware_config.messages import Applied, Event, EventDetail, Topics, unseal
+from firmware_config.roster import Policy
+from firmware_config.settings import BrokerSettings
+
+log = logging.getLogger("latchkey.page.desk")
+
+
+class FrontDesk:
+    """The one who publishes. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        site: str,
+        broker: BrokerSettings,
+        keyring: Keyring,
+        store: Store,
+        model_file: Callable[[], tuple[str, bytes]],
+    ) -> None:
+        """model_file: -> encoder_id and the site-signed file of the bundle in force. Raises BadState."""
+        self._site = site
+        self._keyring = keyring
+        self._store = store
+        self._model_file = model_file
+        # Two changes at once must not be published in the wrong order: the retained roster has to be the newest.
+        self._sending = threading.Lock()
+        self._sent: dict[str, int] = {}
+        self._models_sent: set[tuple[str, str]] = set()
+        self._reports: dict[str, int] = {}
+        self.link = PageLink(site, broker, self)
+
+    def roll(self, session: Session, doors: Iterable[DoorRow], policy: Policy | None = None) -> None:
+        """New rosters in the caller's transaction; send() afterwards."""
+        for door in doors:
+            roll(session, door, self._site, self._keyring, policy=policy)
+
+    def send(self, doors: Iterable[str], *, model: bool = False) -> tuple[DoorNews, ...]:
+        """Publish each door's newest roster, the bundle in force before it where `model` says so."""
+        return tuple(self._send(door, model) for door in doors)
+
+    def _send(self, door: str, model: bool) -> DoorNews:
+        with self._sending:
+            with self._store.read() as session:
+                row = find_door(session, door)
+            self._reports[door] = self.link.presence(door).reports
+            sent = (not model or self._send_model(door)) and self.link.send(door, "roster", row.roster)
+            if sent:
+                self._sent[door] = row.generation
+        if not sent:
+            sentence = f"The broker cannot be reached; {door} will learn of it as soon as the link is back."
+        elif not self.link.presence(door).online:
+            sentence = f"{door} is offline; it will learn of it when it is back."
+        else:
+            sentence = f"Sent to {door} as list {row.generation}."
+        return DoorNews(door, row.generation, sent, sentence)
+
+    def _send_model(self, door: str) -> bool:
+        encoder_id, file = self._model_file()
+        sent = self.link.send(door, "model", file)
+        if sent:
+            self._models_sent.add((door, encoder_id))
+        return sent
+
+    def wait_applied(self, door: str, generation: int, timeout_s: float) -> bool:
+        """True as soon as the door runs this generation or a later one; False on a refusal, or in the end."""
+
+        def settled() -> bool:
+            seen = self.link.presence(door)
+            if seen.applied is None:
+                return False
+            refused = bool(seen.applied.refused) and seen.reports > self._reports.get(door, 0)
+            return seen.applied.generation >= generation or refused
+
+        self.link.wait_until(settled, timeout_s)
+        applied = self.link.presence(door).applied
+        return applied is not None and applied.generation >= generation
+
+    def view(self, session: Session, row: DoorRow) -> DoorView:
+        """A door as it is shown."""
+        count = people.count_people(session, row.name)
+        return door_view(row, count, self.link.presence(row.name), self.link.why_down)
+
+    # --- what the link calls, on its worker thread ---
+
+    def door_keys(self, door: str) -> DoorKeys:
+        """Raises BadState, BadInput where there is no such door."""
+        return self._keyring.door(door)
+
+    def on_connected(self) -> None:
+        """Send again what a door has not taken: its broker may have forgotten, or have been away."""
+        with self._sending:
+            self._sent.clear()
+            self._models_sent.clear()
+        with self._store.read() as session:
+            rows = session.scalars(select(DoorRow).order_by(DoorRow.name))
+            behind = [row.name for row in rows if (row.applied or {}).get("generation", 0) < row.generation]
+        self.send(behind)
+
+    def on_applied(self, door: str, applied: Applied) -> None:
+        """Keep what a door says it runs; bring a door that is behind up to date, once per connection."""
+        with self._store.write() as session:
+            row = find_door(session, door)
+            row.applied = applied.model_dump(mode="json")
+        foreign = applied.encoder_id != row.encoder_id
+        needs_model = foreign and (door, row.encoder_id) not in self._models_sent
+        needs_roster = applied.generation < row.generation and self._sent.get(door) != row.generation
+        if needs_model or needs_roster:
+            log.info("%s runs list %d of %d; sending again.", door, applied.generation, row.generation)
+            self.send([door], model=needs_model)
+
+    def on_events(self, door: str, events: list[Event]) -> list[str]:
+        """Store events -> ids that may be acknowledged. Raises SealRefused for one that the door did not write."""
+        topics = Topics(self._site, door)
+        keys = self._keyring.door(door)
+        opened: list[tuple[Event, EventDetail]] = []
+        for event in events:
+            if event.at.tzinfo is None:
+                raise BadInput(f"Event {event.id} of {door} has a time without a zone.")
+            opened.append((event, unseal(keys.door, topics.event_detail(event.id), EventDetail, event.detail)))
+        journal.keep_events(self._store, door, opened)
+        return [event.id for event, _ in opened]

@@ -1,0 +1,156 @@
+"""From the bytes of a photo to a template, or to a sentence that says why not. No store, no page in here."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
+
+from admin_ui.eyes import FROM_AFAR_PX, Eyes
+from admin_ui.sentences import in_a_photo
+from admin_ui.views import Verdict
+from firmware_config.errors import BadInput
+from firmware_config.face import FloatArray, ImageArray, Reason, distance
+
+MAX_PHOTO_BYTES: Final = 32 * 2**20
+"""A 40-megapixel JPEG of the best quality has some 25 MB."""
+MAX_PHOTO_PIXELS: Final = 40_000_000
+"""Above what cameras of telephones give by default (12 to 24 megapixels, some 50). 40 megapixels are 120 MB of
+memory once decoded; a file of a few kB can claim any number, so it is asked before decoding."""
+MIN_SIDE_PX: Final = 64
+"""Below this no face has the pixels that the quality gate asks for."""
+WORK_SIDE_PX: Final = 1600
+"""Photos are brought down to this: a face that fills a tenth of it still has 160 pixels."""
+FORMATS: Final = ("JPEG", "PNG", "BMP", "PPM", WebPImagePlugin.WebPImageFile.format)
+"""What is decoded at all: each decoder that is not needed is one less to attack. Pillow knows a format once its
+plugin is loaded; WebP's is not among those that it loads first."""
+CROWD_WIDTH_RATIO: Final = 0.4
+"""A second face at least this wide, measured by the first, is a second person and not somebody far behind."""
+
+NOT_AN_IMAGE: Final = (
+    "This file is not an image that can be read. Choose a photo in JPEG, PNG or WebP format "
+    "(an iPhone's HEIC photo has to be exported as JPEG first)."
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Somebody to compare with. vector: float32[128], unit."""
+
+    person_id: str
+    name: str
+    vector: FloatArray
+
+
+def read_photo(photo: bytes) -> ImageArray:
+    """The bytes of an image file -> uint8[H, W, 3] BGR, upright, long side at most WORK_SIDE_PX.
+
+    Size is judged by the header, before anything is decoded. Raises BadInput.
+    """
+    if not photo:
+        raise BadInput("There is no photo. Take one with the camera, or choose a file.")
+    if len(photo) > MAX_PHOTO_BYTES:
+        raise BadInput(
+            f"The photo has {len(photo) / 2**20:.0f} MB, at most {MAX_PHOTO_BYTES // 2**20} MB are read. "
+            "Make it smaller and choose it again."
+        )
+    try:
+        image = Image.open(io.BytesIO(photo), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # Pillow's own limits are above ours: 89 megapixels warn, 179 raise.
+        raise BadInput(_too_many_pixels("more than 89")) from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError) as error:
+        raise BadInput(NOT_AN_IMAGE) from error
+    with image:
+        if image.width * image.height > MAX_PHOTO_PIXELS:
+            raise BadInput(_too_many_pixels(f"{image.width * image.height / 1e6:.0f}"))
+        if min(image.size) < MIN_SIDE_PX:
+            raise BadInput(
+                f"The photo has only {image.width} x {image.height} pixels. Choose one with at least "
+                f"{MIN_SIDE_PX} on each side."
+            )
+        return _upright(image)
+
+
+def _upright(image: Image.Image) -> ImageArray:
+    try:
+        # A JPEG is decoded at a half, a quarter or an eighth where that is enough.
+        image.draft("RGB", (WORK_SIDE_PX, WORK_SIDE_PX))
+        turned = ImageOps.exif_transpose(image).convert("RGB")
+        turned.thumbnail((WORK_SIDE_PX, WORK_SIDE_PX))
+    except (OSError, ValueError, SyntaxError, TypeError, EOFError, MemoryError) as error:
+        raise BadInput("The photo breaks off or is damaged. Copy the file again, or take another photo.") from error
+    return np.asarray(cv2.cvtColor(np.asarray(turned), cv2.COLOR_RGB2BGR), dtype=np.uint8)
+
+
+def _too_many_pixels(megapixels: str) -> str:
+    limit = MAX_PHOTO_PIXELS // 1_000_000
+    return (
+        f"The photo has {megapixels} megapixels, at most {limit} are read. Make it smaller, or take it with the "
+        "camera's usual setting."
+    )
+
+
+def examine(photo: bytes, eyes: Eyes) -> Verdict:
+    """Look at a photo before enrolling. Never raises for a bad photo: the verdict says what is wrong.
+
+    photo: bytes of an image file. The rules, in this order: readable, not too large, one face (one that is much
+    smaller than the first is somebody in the background), good enough for the door's own quality gate.
+    """
+    try:
+        image = read_photo(photo)
+    except BadInput as error:
+        return Verdict(ok=False, sentences=(str(error),))
+    faces = eyes.faces(image)
+    if not faces:
+        return Verdict(ok=False, sentences=(_why_no_face(image, eyes),))
+    first = faces[0]
+    others = sum(face.box[2] >= CROWD_WIDTH_RATIO * first.box[2] for face in faces[1:])
+    if others:
+        crowd = f"There are {others + 1} faces in this photo. Choose one with this person alone, or cut the others off."
+        return Verdict(ok=False, sentences=(crowd,), box=first.box)
+    seen = eyes.see(image, first)
+    reason = seen.quality.reason
+    return Verdict(
+        ok=reason is None,
+        sentences=("One face, good to enrol.",) if reason is None else (in_a_photo(reason),),
+        box=first.box,
+        crop=seen.crop,
+        embedding=seen.embedding,
+        values=dict(seen.quality.values),
+    )
+
+
+def _why_no_face(image: ImageArray, eyes: Eyes) -> str:
+    """A blurred or dark face is better called so than "no face"."""
+    vague = eyes.faces(image, FROM_AFAR_PX)
+    if not vague:
+        return "There is no face to be seen in this photo. Take one of the head from the front, sharp and well lit."
+    return in_a_photo(eyes.see(image, vague[0]).quality.reason or Reason.BLURRED)
+
+
+def nearest(embedding: FloatArray, known: Sequence[Known]) -> tuple[Known, float] | None:
+    """Who looks most like this, and the distance, 0 to 2. embedding: float32[128]. None where nobody is known."""
+    if not known:
+        return None
+    distances = distance(np.stack([one.vector for one in known]), embedding)
+    best = int(np.argmin(distances))
+    return known[best], float(distances[best])
+
+
+def crop_png(crop: ImageArray) -> bytes:
+    """uint8[112, 112, 3] RGB -> PNG, without loss: a later encoder sees what this one saw."""
+    stream = io.BytesIO()
+    Image.fromarray(crop).save(stream, format="PNG", optimize=True)
+    return stream.getvalue()
+
+
+def crop_array(png: bytes) -> ImageArray:
+    """The inverse of crop_png."""
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+        return np.asarray(image.convert("RGB"), dtype=np.uint8)

@@ -1,0 +1,77 @@
+"""The door's own eyes, for photos: one face gives one embedding wherever it is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from device.align import align
+from device.detect import Detector, Face, detector_model
+from device.embed import Encoder
+from device.quality import Quality, assess
+from firmware_config.face import FloatArray, ImageArray
+
+LOOKS_PX: Final = (640, 1280)
+"""Long sides, pixels, that a photo is looked at: portraits at the first, far faces at the second."""
+FROM_AFAR_PX: Final = (320, 160)
+"""A face that shows only when the photo is made this small is too blurred to enrol: made small, it looks sharp."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One face in a photo, all the way: what the gate said, the crop uint8[112, 112, 3] RGB, the embedding
+    float32[128]."""
+
+    face: Face
+    quality: Quality
+    crop: ImageArray
+    embedding: FloatArray
+
+
+class Eyes:
+    """Detector, quality gate and one encoder. Safe to use from any thread (onnxruntime's sessions are)."""
+
+    def __init__(self, detector: Detector, encoder: Encoder) -> None:
+        self._detector = detector
+        self._encoder = encoder
+
+    @property
+    def encoder_id(self) -> str:
+        """sha256 of the ONNX file."""
+        return self._encoder.encoder_id
+
+    def faces(self, image_bgr: ImageArray, looks: Sequence[int] = LOOKS_PX) -> list[Face]:
+        """uint8[H, W, 3] BGR -> faces, the largest first. looks: long sides, pixels, tried until there is a face.
+
+        Raises BadInput for an image below 16 pixels.
+        """
+        for long_side in looks:
+            found = self._detector.detect(image_bgr, long_side=long_side)
+            if found:
+                return found
+        return []
+
+    def see(self, image_bgr: ImageArray, face: Face) -> Seen:
+        """The way of a frame from align to embed, for one face."""
+        crop = align(image_bgr, face.landmarks)
+        return Seen(face, assess(image_bgr, face, crop), crop, self.embed([crop])[0])
+
+    def embed(self, crops: Sequence[ImageArray]) -> FloatArray:
+        """uint8[112, 112, 3] RGB each -> float32[N, 128], unit rows."""
+        return self._encoder.embed(np.stack(list(crops)))
+
+    def with_encoder(self, onnx: bytes) -> Eyes:
+        """The same detector, another encoder. Raises BadInput."""
+        return Eyes(self._detector, Encoder(onnx))
+
+
+def open_eyes(onnx: bytes, cache: Path | None = None) -> Eyes:
+    """onnx: encoder.onnx of the bundle in force. cache: where third-party files are kept, none for the usual place.
+
+    Raises LostLink when the detector cannot be fetched, BadInput for a bad encoder.
+    """
+    return Eyes(Detector(detector_model(cache), long_side=LOOKS_PX[0]), Encoder(onnx))

@@ -1,0 +1,77 @@
+"""Found a site: folders, keys, admin.toml, the store and the first account. Doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from admin_ui.accounts import accounts, generate_password, set_password
+from admin_ui.keyring import Keyring
+from admin_ui.store import open_store
+from firmware_config.errors import BadInput
+from firmware_config.files import write_atomic
+from firmware_config.settings import AdminSettings, load_admin, validate
+
+FIRST_ACCOUNT: Final = "admin"
+
+
+@dataclass(frozen=True)
+class Founded:
+    """password: of the new account, "" where it existed before or the caller chose it."""
+
+    settings: AdminSettings
+    account: str
+    password: str
+
+
+def found(
+    path: Path,
+    site: str,
+    *,
+    state: Path | None = None,
+    broker_url: str = "",
+    port: int = 0,
+    password: str = "",
+) -> Founded:
+    """path: admin.toml, written only when it is missing. state: none keeps it in /var/lib/latchkey-admin.
+
+    Raises SettingsRefused for wrong values or a wrong file, BadInput when the file is of another site or the password
+    is too short, BadState, OSError.
+    """
+    if path.exists():
+        settings = load_admin(path)
+        if site and settings.site != site:
+            raise BadInput(f"{path} is for the site {settings.site!r}. Choose another file for {site!r}.")
+    else:
+        write_settings(path, site or "home", state, broker_url, port)
+        settings = load_admin(path)
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    Keyring.make(settings.state)
+    store = open_store(settings.store, settings.state)
+    try:
+        if accounts(store):
+            return Founded(settings, FIRST_ACCOUNT, "")
+        chosen = password or generate_password()
+        set_password(store, FIRST_ACCOUNT, chosen, by="init")
+    finally:
+        store.close()
+    return Founded(settings, FIRST_ACCOUNT, "" if password else chosen)
+
+
+def write_settings(path: Path, site: str, state: Path | None, broker_url: str, port: int) -> None:
+    """A new admin.toml with what differs from the defaults. Raises SettingsRefused before anything is written."""
+    values: dict[str, object] = {"site": site}
+    lines = [f"site = {json.dumps(site)}"]
+    if state is not None:
+        values["state"] = state
+        lines.append(f"state = {json.dumps(str(state))}")
+    if port:
+        values["page"] = {"port": port}
+        lines += ["", "[page]", f"port = {port}"]
+    if broker_url:
+        values["broker"] = {"url": broker_url}
+        lines += ["", "[broker]", f"url = {json.dumps(broker_url)}"]
+    validate(AdminSettings, values, path)
+    write_atomic(path, ("\n".join(lines) + "\n").encode(), mode=0o644)

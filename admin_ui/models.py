@@ -1,0 +1,188 @@
+"""The store's tables. What identifies a face (crop, template) is sealed with the store key before it gets here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+ID_LENGTH: Final = 64
+NAME_LENGTH: Final = 120
+"""Characters; the roster's limits for a person's id and name."""
+
+
+class Utc(TypeDecorator[datetime]):
+    """Aware in Python, UTC in the store: SQLite keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Raises ValueError for a time without a zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time in the store needs a zone")
+        return value.astimezone(timezone.utc)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Aware, UTC."""
+        return value if value is None or value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    # A later migration can only change a constraint that has a name.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Utc, dict[str, Any]: JSON}  # noqa: RUF012 - SQLAlchemy reads it from the class
+
+
+class PersonRow(Base):
+    """Somebody enrolled. name_key: the name casefolded, so that `Ada` and `ADA` are one name."""
+
+    __tablename__ = "people"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    name_key: Mapped[str] = mapped_column(String(2 * NAME_LENGTH), unique=True)
+    created: Mapped[datetime]
+    valid_from: Mapped[datetime | None]
+    valid_until: Mapped[datetime | None]
+    portraits: Mapped[list[PortraitRow]] = relationship(
+        back_populates="person", cascade="all, delete-orphan", passive_deletes=True
+    )
+    memberships: Mapped[list[MembershipRow]] = relationship(
+        back_populates="person", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class PortraitRow(Base):
+    """The aligned 112x112 crop of an enrolment photo, PNG, sealed: what a new encoder makes new templates from.
+    The photo itself is not kept."""
+
+    __tablename__ = "portraits"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
+    crop: Mapped[bytes] = mapped_column(LargeBinary)
+    quality: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
+    person: Mapped[PersonRow] = relationship(back_populates="portraits")
+    templates: Mapped[list[TemplateRow]] = relationship(
+        back_populates="portrait", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class TemplateRow(Base):
+    """float32[128] of one portrait under one encoder, sealed."""
+
+    __tablename__ = "templates"
+    __table_args__ = (UniqueConstraint("portrait_id", "encoder_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    portrait_id: Mapped[int] = mapped_column(ForeignKey("portraits.id", ondelete="CASCADE"), index=True)
+    encoder_id: Mapped[str] = mapped_column(String(64))
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    portrait: Mapped[PortraitRow] = relationship(back_populates="templates")
+
+
+class ModelRow(Base):
+    """A bundle that this site has run; the one in force has the newest `since`. Its file is named by encoder_id."""
+
+    __tablename__ = "models"
+
+    encoder_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(63))
+    version: Mapped[str] = mapped_column(String(17))
+    since: Mapped[datetime]
+
+
+class DoorRow(Base):
+    """A door: its rule, the roster last published (sealed, so that it can be sent again byte for byte) and what
+    the door last said it runs."""
+
+    __tablename__ = "doors"
+
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    policy: Mapped[dict[str, Any]]
+    generation: Mapped[int]
+    encoder_id: Mapped[str] = mapped_column(String(64))
+    roster: Mapped[bytes] = mapped_column(LargeBinary)
+    applied: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
+    memberships: Mapped[list[MembershipRow]] = relationship(
+        back_populates="door", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class MembershipRow(Base):
+    """This person may use this door."""
+
+    __tablename__ = "memberships"
+
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    door_name: Mapped[str] = mapped_column(ForeignKey("doors.name", ondelete="CASCADE"), primary_key=True, index=True)
+    person: Mapped[PersonRow] = relationship(back_populates="memberships")
+    door: Mapped[DoorRow] = relationship(back_populates="memberships")
+
+
+class EventRow(Base):
+    """An event of a door. A person is named by value: the record outlives the enrolment."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index(None, "door", "at"), Index(None, "at"))
+
+    door: Mapped[str] = mapped_column(String(63), primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(64))
+    person_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    person: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    distance: Mapped[float | None] = mapped_column(Double)
+    detail: Mapped[dict[str, Any]]
+
+
+class ActRow(Base):
+    """Who did what in the office, and when. Never changed, never deleted."""
+
+    __tablename__ = "acts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    by: Mapped[str] = mapped_column(String(128))
+    what: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(Text)
+
+
+class AccountRow(Base):
+    """Who may log in. hash: argon2id, with its salt and costs."""
+
+    __tablename__ = "accounts"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    hash: Mapped[str] = mapped_column(String(256))
+    created: Mapped[datetime]

@@ -1,0 +1,125 @@
+"""The bundles of this site: which encoder is in force, and its file, signed by the site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin_ui.eyes import Eyes
+from admin_ui.models import ModelRow
+from admin_ui.store import Store, utc_now
+from firmware_config.bundle import Bundle, BundleRefused, Manifest, check_version, read_bundle, sign_bundle
+from firmware_config.errors import BadState
+from firmware_config.files import write_atomic
+from firmware_config.keys import SigningKey, VerifyKey
+
+RELEASE_PUBLIC: Final = "release.pub"
+DEFAULT_BUNDLE: Final = "models/default.latchkey"
+MAX_SELF_TEST_ERROR: Final = 0.02
+"""Largest difference of one output number to the golden one; int8 kernels of other processors round elsewhere."""
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """A bundle and the file that is sent to the doors: signed by the site."""
+
+    bundle: Bundle
+    file: bytes
+
+
+class Shelf:
+    """Bundle files in `models` below the state folder; the store says which is in force."""
+
+    def __init__(self, state: Path, site_key: SigningKey, default_bundle: Path | None = None) -> None:
+        """default_bundle: what a new site starts with; none: the one that comes with the package."""
+        self._folder = state / "models"
+        self._site_key = site_key
+        self._default = default_bundle
+
+    def read(self, data: bytes) -> Bundle:
+        """A bundle from outside: signed by the release key or by this site. Raises BundleRefused."""
+        return read_bundle(data, trusted=[self._site_key.public, *release_keys()])
+
+    def keep(self, data: bytes) -> Shelved:
+        """Verify, sign with the site key, and put on the shelf (not yet in force). Raises BundleRefused, OSError."""
+        self.read(data)
+        signed = sign_bundle(data, self._site_key)
+        bundle = self.read(signed)
+        write_atomic(self._path(bundle.manifest.encoder_id), signed)
+        return Shelved(bundle, signed)
+
+    def in_force(self, store: Store) -> Shelved:
+        """The bundle in force; on a new site the default becomes it. Raises BadState, BundleRefused."""
+        with store.read() as session:
+            row = newest(session)
+        if row is None:
+            first = self.keep(self._default_bytes())
+            with store.write() as session:
+                put_in_force(session, first.bundle.manifest)
+            return first
+        path = self._path(row.encoder_id)
+        try:
+            data = path.read_bytes()
+            bundle = read_bundle(data, trusted=[self._site_key.public])
+        except (OSError, BundleRefused) as error:
+            raise BadState(
+                f"The encoder in force, {row.name} {row.version}, cannot be read from {path}: {error} "
+                "Restore the state folder from a backup."
+            ) from error
+        return Shelved(bundle, data)
+
+    def _path(self, encoder_id: str) -> Path:
+        return self._folder / f"{encoder_id[:32]}.latchkey"
+
+    def _default_bytes(self) -> bytes:
+        path = self._default
+        try:
+            return path.read_bytes() if path else resources.files("device").joinpath(DEFAULT_BUNDLE).read_bytes()
+        except OSError as error:
+            raise BadState(
+                f"There is no encoder to start with: {path or DEFAULT_BUNDLE} cannot be read ({error.strerror}). "
+                "Install Latchkey again."
+            ) from error
+
+
+def release_keys() -> list[VerifyKey]:
+    """The key that the project's own bundles are signed with. Raises BadState for a damaged file."""
+    text = resources.files("firmware_config").joinpath(RELEASE_PUBLIC)
+    if not text.is_file():
+        return []
+    return [VerifyKey(bytes.fromhex(text.read_text(encoding="ascii").strip()))]
+
+
+def newest(session: Session) -> ModelRow | None:
+    """The bundle in force."""
+    return session.scalar(select(ModelRow).order_by(ModelRow.since.desc()).limit(1))
+
+
+def put_in_force(session: Session, manifest: Manifest) -> None:
+    """In the same transaction as the rosters for it."""
+    row = session.get(ModelRow, manifest.encoder_id)
+    if row is None:
+        row = ModelRow(encoder_id=manifest.encoder_id)
+        session.add(row)
+    row.name, row.version, row.since = manifest.name, manifest.version, utc_now()
+
+
+def check_successor(new: Bundle, current: Bundle, eyes: Eyes) -> None:
+    """May `new` follow `current`? What a door would refuse is refused here, before anything is sent.
+
+    eyes: with the new encoder. Raises BundleRefused: older_version, self_test_failed.
+    """
+    check_version(new.manifest, current.manifest.version, rollback_to="")
+    error = float(np.max(np.abs(eyes.embed(list(new.golden.inputs)) - new.golden.outputs)))
+    # Written so that a NaN fails too.
+    if not error <= MAX_SELF_TEST_ERROR:
+        raise BundleRefused(
+            "self_test_failed",
+            f"The bundle's encoder computes other numbers here than where it was made (by {error:.3f}).",
+        )

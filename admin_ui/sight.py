@@ -1,0 +1,46 @@
+"""The encoder in force and the eyes for it, exchanged together; follows what another process has shipped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from admin_ui.eyes import Eyes
+from admin_ui.shelf import Shelf, Shelved, newest
+from admin_ui.store import Store
+from firmware_config.calibration import Calibration
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A bundle and eyes with its encoder."""
+
+    shelved: Shelved
+    eyes: Eyes
+
+    @property
+    def calibration(self) -> Calibration:
+        return self.shelved.bundle.calibration
+
+
+class SightKeeper:
+    """Safe to use from any thread: whoever asks gets a pair that belongs together."""
+
+    def __init__(self, shelf: Shelf, store: Store, make_eyes: Callable[[bytes], Eyes]) -> None:
+        """make_eyes: encoder.onnx -> Eyes. Raises BadState, BundleRefused, LostLink."""
+        self._shelf = shelf
+        self._store = store
+        self._lock = threading.Lock()
+        shelved = shelf.in_force(store)
+        self._sight = Sight(shelved, make_eyes(shelved.bundle.onnx))
+
+    def current(self) -> Sight:
+        """What the store says is in force; read again when the command line has shipped another. Raises BadState."""
+        with self._store.read() as session:
+            row = newest(session)
+        with self._lock:
+            if row is not None and row.encoder_id != self._sight.eyes.encoder_id:
+                shelved = self._shelf.in_force(self._store)
+                self._sight = Sight(shelved, self._sight.eyes.with_encoder(shelved.bundle.onnx))
+            return self._sight

@@ -1,0 +1,174 @@
+"""The store: opening, migrating, transactions. SQLite by default, any SQLAlchemy URL otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, event, select, text
+from sqlalchemy.engine import Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from admin_ui.models import ActRow, DoorRow, PersonRow
+from firmware_config.errors import BadInput, BadState
+
+STORE_FILE: Final = "store.db"
+BUSY_TIMEOUT_MS: Final = 5000
+"""How long a writer waits for another process (the command line beside the page): a thousand SQLite commits."""
+WRITING: Final = "latchkey_writing"
+PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # 0.6 ms a commit, and an erased person stays erased after a power cut
+    "foreign_keys=ON",
+    "secure_delete=ON",  # erased templates are overwritten, not merely unlinked
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+)
+
+
+class Store:
+    """Transactions over one database. Safe to use from any thread."""
+
+    def __init__(self, url: str) -> None:
+        """url: SQLAlchemy's. Opens and migrates to this version's tables. Raises BadState."""
+        try:
+            self._engine = create_engine(url)
+            if self._engine.dialect.name == "sqlite":
+                event.listen(self._engine, "connect", _on_connect)
+                event.listen(self._engine, "begin", _on_begin)
+            self._writer = self._engine.execution_options(**{WRITING: True})
+            _migrate(self._writer)
+        except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise BadState(
+                f"The store {_masked(url)} cannot be opened: {reason}. Restore it from a backup, or correct "
+                "`store` in admin.toml."
+            ) from error
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view; nothing is written. Raises BadState."""
+        with _stated(), Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: all of it on disk at the end, or on an exception none. Raises BadState."""
+        with _stated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def scrub(self) -> None:
+        """Fold the write-ahead log into the database, so that what was erased is in neither. Raises BadState."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        with _stated(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+
+def open_store(url: str, state: Path) -> Store:
+    """url: empty for SQLite in the folder `state`, which is made when missing. Raises BadState."""
+    if not url:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = state / STORE_FILE
+        # Created here first: SQLite would make it readable to everybody that the umask lets in.
+        path.touch(mode=0o600, exist_ok=True)
+        url = f"sqlite:///{path}"
+    return Store(url)
+
+
+def utc_now() -> datetime:
+    """Aware, UTC."""
+    return datetime.now(timezone.utc)
+
+
+def new_id() -> str:
+    """A person's id: random, so that it says nothing and is never given twice."""
+    return uuid.uuid4().hex
+
+
+def name_key(name: str) -> str:
+    """What makes two names the same: case and spaces aside."""
+    return " ".join(name.split()).casefold()
+
+
+def find_door(session: Session, name: str) -> DoorRow:
+    """Locked until the end of a writing transaction where the database can. Raises BadInput."""
+    row = session.scalar(select(DoorRow).where(DoorRow.name == name).with_for_update())
+    if row is None:
+        known = ", ".join(session.scalars(select(DoorRow.name).order_by(DoorRow.name))) or "none yet"
+        raise BadInput(f"There is no door named {name!r}; the doors are: {known}.")
+    return row
+
+
+def find_person(session: Session, person_id: str) -> PersonRow:
+    """With doors. Raises BadInput."""
+    query = select(PersonRow).where(PersonRow.id == person_id).options(selectinload(PersonRow.memberships))
+    row = session.scalar(query)
+    if row is None:
+        raise BadInput("This person is not enrolled (any more). Reload the list.")
+    return row
+
+
+def record_act(session: Session, by: str, what: str, subject: str) -> None:
+    """In the same transaction as the act itself, so that neither stands without the other."""
+    session.add(ActRow(at=utc_now(), by=by, what=what, subject=subject))
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect() as connection:
+        present = _revision(connection)
+    if present == head:
+        return
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    # Python's sqlite3 begins transactions late and not before reads; _on_begin does it properly instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    # A writer takes its lock at once: two that read first and write later would both fail, not wait.
+    writing = connection.get_execution_options().get(WRITING)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@contextlib.contextmanager
+def _stated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise BadState(f"The store failed ({error.orig}). Nothing was changed.") from error
+
+
+def _masked(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('://')[0]}://***@{tail}" if at else url

@@ -1,0 +1,149 @@
+"""What a threshold means, from the bundle's own measurements. Pure: calibration in, numbers and sentences out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from admin_ui.views import ThresholdView
+from firmware_config.calibration import Calibration
+from firmware_config.errors import BadInput
+from firmware_config.face import MAX_DISTANCE
+from firmware_config.roster import Policy
+
+DEFAULT_FMR: Final = 1e-4
+"""False match rate of one comparison that a new door starts with: one in ten thousand, FIDO's requirement for
+biometric unlocking (Biometric Component Certification, FAR <= 1:10,000)."""
+STRICT_FMR: Final = 1e-6
+"""What the guard asks for: the lowest rate that every bundle lists."""
+DUPLICATE_FMR: Final = 1e-4
+DUPLICATE_FALSE_ALARMS: Final = 0.01
+"""Of a hundred enrolments at most one may wrongly be called a duplicate, however many people there are."""
+SLIDER_STEP: Final = 0.005
+"""Distance. Finer than the calibration's confidence intervals."""
+CURVE_POINTS: Final = 161
+BISECTIONS: Final = 16
+"""2 / 2^16 is 0.00003, a hundredth of a slider's step."""
+ROUNDING: Final = 1e-6
+LOWEST_TAU: Final = 0.05
+"""The policy's own lower limit."""
+
+
+def tau_for(calibration: Calibration, fmr: float) -> float:
+    """The largest tau whose false match rate is at most `fmr`, 0 to 2: the inverse of Calibration.fmr_at, bounded
+    by what the bundle has measured."""
+    allowed, above = 0.0, MAX_DISTANCE
+    for _ in range(BISECTIONS):
+        middle = (allowed + above) / 2
+        if calibration.fmr_at(middle) <= fmr * (1 + ROUNDING):
+            allowed = middle
+        else:
+            above = middle
+    return max(allowed, min(point.tau for point in calibration.operating_points))
+
+
+def policy_at(calibration: Calibration, fmr: float = DEFAULT_FMR, base: Policy | None = None) -> Policy:
+    """The policy of a door at one false match rate per comparison; all else from `base`, or the defaults.
+
+    Used for a new door, and for every door when the encoder changes: distances of two encoders are not
+    comparable, their false match rates are.
+    """
+    tau = min(max(tau_for(calibration, fmr), LOWEST_TAU), MAX_DISTANCE)
+    return with_tau(base or Policy(tau=tau, tau_strict=LOWEST_TAU), calibration, tau)
+
+
+def same_fmr(policy: Policy, before: Calibration, after: Calibration) -> Policy:
+    """The same rule under another encoder: the threshold moves to where errors are as rare as they were."""
+    return policy_at(after, before.fmr_at(policy.tau), base=policy)
+
+
+def with_tau(policy: Policy, calibration: Calibration, tau: float) -> Policy:
+    """The same rule with another tau; its strict stop follows. Raises BadInput outside 0.05 to 2."""
+    if not LOWEST_TAU <= tau <= MAX_DISTANCE:
+        raise BadInput(f"A threshold is a distance from {LOWEST_TAU} to {MAX_DISTANCE:g}, not {tau:g}.")
+    lowest_fmr = min(point.fmr for point in calibration.operating_points)
+    strict = tau_for(calibration, max(STRICT_FMR, lowest_fmr))
+    return Policy(**{**policy.model_dump(), "tau": tau, "tau_strict": max(min(strict, tau), LOWEST_TAU)})
+
+
+def duplicate_tau(calibration: Calibration, people: int) -> float:
+    """Within this distance a new face is taken for somebody who is enrolled already. people: how many are."""
+    return tau_for(calibration, min(DUPLICATE_FMR, DUPLICATE_FALSE_ALARMS / max(people, 1)))
+
+
+def slider_range(calibration: Calibration, tau: float) -> tuple[float, float]:
+    """Lowest and highest distance to offer: what the bundle has measured, and the door's tau of now in any case."""
+    taus = [point.tau for point in calibration.operating_points]
+    low = np.floor(min(*taus, tau) / SLIDER_STEP) * SLIDER_STEP
+    high = np.ceil(max(*taus, tau) / SLIDER_STEP) * SLIDER_STEP
+    low = max(float(low), LOWEST_TAU)
+    return round(low, 3), round(min(max(float(high), low + 10 * SLIDER_STEP), MAX_DISTANCE), 3)
+
+
+def curves(calibration: Calibration, low: float, high: float) -> tuple[list[float], list[float], list[float]]:
+    """-> taus, FMR, FNMR, each float[161], for one comparison (ISO/IEC 19795-1)."""
+    taus = [float(tau) for tau in np.linspace(low, high, CURVE_POINTS)]
+    return (
+        taus,
+        [calibration.fmr_at(tau) for tau in taus],
+        [calibration.fnmr_at(tau) for tau in taus],
+    )
+
+
+def threshold_view(
+    door: str, policy: Policy, calibration: Calibration, recent: Sequence[tuple[float, str]]
+) -> ThresholdView:
+    """What the slider shows. recent: distance and outcome of the door's newest events."""
+    low, high = slider_range(calibration, policy.tau)
+    taus, fmr, fnmr = curves(calibration, low, high)
+    return ThresholdView(
+        door=door,
+        tau=policy.tau,
+        tau_strict=policy.tau_strict,
+        low=low,
+        high=high,
+        step=SLIDER_STEP,
+        taus=tuple(taus),
+        fmr=tuple(fmr),
+        fnmr=tuple(fnmr),
+        points=tuple(calibration.operating_points),
+        recent=tuple(recent),
+        source=calibration.source,
+    )
+
+
+def explain(calibration: Calibration, tau: float, people: int) -> str:
+    """The slider's sentences. people: how many are enrolled at this door.
+
+    1 - (1 - FMR)^N for a stranger against N people, as in ISO/IEC 19795-1's open-set identification; the door's
+    votes over several frames make it rarer, by how much depends on the person standing there.
+    """
+    fmr = calibration.fmr_at(tau)
+    fnmr = calibration.fnmr_at(tau)
+    crowd = 1.0 - (1.0 - fmr) ** max(people, 1)
+    lines = [f"At {tau:.3f} one picture of a stranger is taken for one given person {_one_in(fmr)}."]
+    if people > 1:
+        lines.append(f"With {people} people at this door, for any of them {_one_in(crowd)}.")
+    lines.append(f"Of 100 pictures of the right person, {_of_hundred(fnmr)} not be recognised; the door looks again.")
+    if any(point.extrapolated and point.fmr >= fmr for point in calibration.operating_points):
+        lines.append("So rare an error was not counted but estimated from the measured ones.")
+    return " ".join(lines)
+
+
+def _one_in(rate: float) -> str:
+    if rate <= 0:
+        return "practically never"
+    if rate >= 0.5:
+        return "more often than not"
+    count = round(1 / rate)
+    digits = max(len(str(count)) - 2, 0)
+    return f"about once in {round(count, -digits):,}"
+
+
+def _of_hundred(rate: float) -> str:
+    share = 100 * rate
+    if share < 0.5:
+        return "fewer than one will"
+    return f"about {share:.0f} will"

@@ -1,0 +1,154 @@
+"""A site with a toy encoder: small enough to make in a test, real enough to tell AT&T people apart."""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from admin_ui.eyes import Eyes, open_eyes
+from admin_ui.keyring import Keyring
+from admin_ui.service import Office
+from device.embed import Encoder
+from firmware_config.att import att_faces
+from firmware_config.bundle import Golden, Manifest, golden_bytes, pack_bundle
+from firmware_config.errors import LostLink
+from firmware_config.face import ImageArray
+from firmware_config.keys import SigningKey
+from firmware_config.messages import encode
+from firmware_config.settings import AdminSettings, BrokerSettings
+from tests.admin_ui.toys import png, toy_calibration, toy_onnx
+from tests.brokers import free_port
+
+MakeBundle = Callable[..., bytes]
+MakeOffice = Callable[..., Office]
+
+
+@pytest.fixture(scope="session")
+def make_bundle() -> MakeBundle:
+    """make_bundle(key, version="0.1.0", seed=1, shift=0.0, golden_error=0.0) -> a signed bundle."""
+
+    def make(
+        key: SigningKey, version: str = "0.1.0", seed: int = 1, shift: float = 0.0, golden_error: float = 0.0
+    ) -> bytes:
+        model = toy_onnx(seed)
+        inputs = np.random.default_rng(7).integers(0, 256, (4, 112, 112, 3), dtype=np.uint8)
+        outputs = Encoder(model).embed(inputs) + np.float32(golden_error)
+        manifest = Manifest(
+            name="toy",
+            version=version,
+            encoder_id=sha256(model).hexdigest(),
+            created=datetime(2026, 1, 1, tzinfo=timezone.utc),
+            trained_on=["nothing"],
+            licence="Apache-2.0",
+        )
+        parts = {
+            "manifest.json": encode(manifest),
+            "encoder.onnx": model,
+            "calibration.json": encode(toy_calibration(shift)),
+            "golden.npz": golden_bytes(Golden(inputs, outputs)),
+            "MODEL_CARD.md": b"# Toy\n",
+        }
+        return pack_bundle(parts, key)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def faces() -> dict[int, list[ImageArray]]:
+    """AT&T people, grey."""
+    try:
+        return att_faces()
+    except LostLink as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def eyes_for() -> Callable[[bytes], Eyes]:
+    """encoder.onnx -> Eyes over one detector, loaded once for all tests."""
+    try:
+        first = open_eyes(toy_onnx(1))
+    except LostLink as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    return first.with_encoder
+
+
+@pytest.fixture(scope="session")
+def photo(faces: dict[int, list[ImageArray]]) -> Callable[..., bytes]:
+    """photo(person, number=0): an AT&T photo on a wider grey canvas, three times as large, as PNG."""
+
+    def make(person: int, number: int = 0) -> bytes:
+        grown = cv2.resize(faces[person][number], None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+        return png(np.asarray(cv2.copyMakeBorder(grown, 60, 60, 80, 80, cv2.BORDER_REPLICATE), dtype=np.uint8))
+
+    return make
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> AdminSettings:
+    """A site whose broker does not answer."""
+    return AdminSettings(
+        site="home", state=tmp_path / "state", broker=BrokerSettings(url=f"mqtt://127.0.0.1:{free_port()}")
+    )
+
+
+@pytest.fixture
+def make_office(
+    settings: AdminSettings, make_bundle: MakeBundle, eyes_for: Callable[[bytes], Eyes]
+) -> Iterator[MakeOffice]:
+    """make_office(broker=None, **settings): offices over one state folder, stopped at the end."""
+    opened: list[Office] = []
+    keyring = Keyring.make(settings.state)
+    default = settings.state / "default.latchkey"
+    default.write_bytes(make_bundle(keyring.site))
+
+    def make(broker: BrokerSettings | None = None) -> Office:
+        changed = settings.model_copy(update={"broker": broker}) if broker else settings
+        opened.append(Office(changed, default_bundle=default, make_eyes=eyes_for))
+        return opened[-1]
+
+    yield make
+    for office in opened:
+        office.stop()
+
+
+@pytest.fixture
+def office(make_office: MakeOffice) -> Office:
+    """An office with the door `front`, no broker."""
+    made = make_office()
+    made.add_door("front", "test")
+    return made
+
+
+@pytest.fixture
+def huge_png() -> Callable[[int, int], bytes]:
+    """huge_png(width, height): a PNG of a few bytes that claims any size."""
+
+    def make(width: int, height: int) -> bytes:
+        stream = io.BytesIO()
+        Image.new("1", (8, 8)).save(stream, format="PNG")
+        data = bytearray(stream.getvalue())
+        data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+        data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+        return bytes(data)
+
+    return make
+
+
+@pytest.fixture
+def stored_bytes(settings: AdminSettings) -> Callable[[], bytes]:
+    """All bytes of the database's files."""
+    return lambda: b"".join(path.read_bytes() for path in sorted(settings.state.glob("store.db*")))

@@ -1,0 +1,116 @@
+"""The store: its tables, its transactions, and what it says when it is broken."""
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, select
+
+from admin_ui.journal import keep_events, newest_events
+from admin_ui.models import ActRow, Base
+from admin_ui.store import Store, open_store, record_act
+from firmware_config.errors import BadState
+from firmware_config.messages import Event, EventDetail
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store("", tmp_path)
+    yield opened
+    opened.close()
+
+
+def event(number: int) -> tuple[Event, EventDetail]:
+    at = datetime(2026, 1, 1, 12, number, tzinfo=timezone.utc)
+    return (
+        Event(id=f"{number:032x}", at=at, outcome="granted", reason="granted"),
+        EventDetail(person_id="p", person="Ada", distance=0.25, stage_ms={"embed": 2.0}),
+    )
+
+
+def test_migrations_make_exactly_the_tables_that_the_code_uses(store: Store, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    engine.dispose()
+
+
+def test_opening_twice_keeps_what_is_there(store: Store, tmp_path: Path) -> None:
+    with store.write() as session:
+        record_act(session, "boss", "test", "x")
+    again = open_store("", tmp_path)
+    with again.read() as session:
+        assert [act.subject for act in session.scalars(select(ActRow))] == ["x"]
+    again.close()
+
+
+def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+    def interrupted() -> None:
+        with store.write() as session:
+            record_act(session, "boss", "test", "half")
+            session.flush()
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        interrupted()
+    with store.read() as session:
+        assert session.scalars(select(ActRow)).all() == []
+
+
+def test_a_corrupt_store_raises_and_never_reads_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_bytes(b"this is not a database" * 1000)
+    with pytest.raises(BadState, match=r"cannot be opened.*Restore it from a backup"):
+        open_store("", tmp_path)
+
+
+def test_a_wrong_url_does_not_show_its_password(tmp_path: Path) -> None:
+    with pytest.raises(BadState) as caught:
+        open_store("nosuch://me:hunter2@host/db", tmp_path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_store_is_readable_by_its_owner_only(store: Store, tmp_path: Path) -> None:
+    assert [path.stat().st_mode & 0o077 for path in tmp_path.glob("store.db*")].count(0) >= 1
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("store.db*"))
+
+
+def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
+    stores = [open_store("", tmp_path) for _ in range(2)]
+
+    def write(store: Store) -> None:
+        for number in range(10):
+            with store.write() as session:
+                count = len(session.scalars(select(ActRow)).all())
+                record_act(session, "boss", "test", f"{number} after {count}")
+
+    threads = [threading.Thread(target=write, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with stores[0].read() as session:
+        seen = sorted(int(act.subject.split()[-1]) for act in session.scalars(select(ActRow)))
+    assert seen == list(range(20))
+    for store in stores:
+        store.close()
+
+
+def test_an_event_that_comes_twice_is_kept_once(store: Store) -> None:
+    assert keep_events(store, "front", [event(1), event(2), event(1)]) == 2
+    assert keep_events(store, "front", [event(2), event(3)]) == 1
+    assert [one.id[-1] for one in newest_events(store, "", 10)] == ["3", "2", "1"]
+
+
+def test_events_of_two_doors_do_not_hide_each_other(store: Store) -> None:
+    keep_events(store, "front", [event(1)])
+    keep_events(store, "back", [event(1)])
+    assert len(newest_events(store, "", 10)) == 2
+    only = newest_events(store, "back", 10)
+    assert [(one.door, one.person, one.distance, one.stage_ms) for one in only] == [
+        ("back", "Ada", 0.25, {"embed": 2.0})
+    ]
+    assert only[0].at.tzinfo is not None
