@@ -51,6 +51,15 @@ network round trip are a coincidence, and half the age that a frame may have."""
 INBOX_MESSAGES: Final = 256
 """Messages that wait for the loop; more than this means the loop hangs or somebody floods the topics."""
 
+HINTS: Final = {
+    Reason.GRANTED: Hint.WELCOME,
+    Reason.TOO_SMALL: Hint.COME_CLOSER,
+    Reason.TOO_DARK: Hint.TOO_DARK,
+    Reason.TURNED_AWAY: Hint.LOOK_HERE,
+    Reason.BLURRED: Hint.LOOK_HERE,
+}
+"""Reasons that whoever stands there can do something about."""
+
 DOOR_SUBSCRIPTIONS: Final = (
     ("roster", 1),
     ("model", 1),
@@ -84,6 +93,7 @@ class Link:
         self._used = ""
         self._new_challenge = threading.Condition()
         self._unlocking = threading.Lock()
+        self._hinted: Hint | None = None
         self._said: dict[str, bytes] = {}
         self.connection = Connection(
             pairing.broker,
@@ -101,6 +111,11 @@ class Link:
     def stop(self) -> None:
         """Say offline and disconnect."""
         self.connection.stop(Will(self.topics["availability"], OFFLINE))
+
+    @property
+    def last_used(self) -> str:
+        """The lock's challenge that the last unlock carried."""
+        return self._used
 
     @property
     def connected(self) -> bool:
@@ -140,9 +155,12 @@ class Link:
         """Retained; said again at every reconnection."""
         self._say("applied", encode(applied))
 
-    def say_hint(self, hint: Hint) -> None:
-        """For a display or a buzzer; lost when nobody listens."""
-        self.connection.publish(self.topics["hint"], hint.value.encode(), qos=0)
+    def say_hint(self, reason: Reason | None) -> None:
+        """For a display or a buzzer: what to do about `reason`, once until there is something else to say."""
+        hint = HINTS.get(reason) if reason is not None else None
+        if hint is not None and hint is not self._hinted:
+            self.connection.publish(self.topics["hint"], hint.value.encode(), qos=0)
+        self._hinted = hint
 
     def say_event(self, event: Event) -> bool:
         """False: not sent; the outbox keeps it."""

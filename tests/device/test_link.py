@@ -160,7 +160,6 @@ def test_availability_follows_the_door(broker: Mosquitto, page: Listener) -> Non
 def test_what_the_door_said_is_said_again_after_a_broker_restart(broker: Mosquitto, link: Link) -> None:
     applied = Applied(generation=3, encoder_id="ab" * 32, model_version="1.0.0")
     link.say_applied(applied)
-    link.say_hint(Hint.WELCOME)
     broker.stop()
     assert until(lambda: not link.connected)
     broker.start()  # without persistence: it has forgotten everything
@@ -168,6 +167,14 @@ def test_what_the_door_said_is_said_again_after_a_broker_restart(broker: Mosquit
     assert until(lambda: listener.last("applied") == encode(applied))
     assert until(lambda: listener.last("availability") == b"online")
     listener.connection.stop()
+
+
+def test_a_hint_is_said_once_until_it_changes(link: Link, page: Listener) -> None:
+    for reason in (Reason.TOO_SMALL, Reason.TOO_SMALL, Reason.UNKNOWN_FACE, Reason.TOO_SMALL, Reason.GRANTED):
+        link.say_hint(reason)
+    assert until(lambda: page.last("hint") == Hint.WELCOME.value.encode())
+    said = [message.payload for message in page.heard if message.topic == TOPICS["hint"]]
+    assert said == [b"come_closer", b"come_closer", b"welcome"]
 
 
 def ask(page: Listener, challenge: str, key: SecretKey = DOOR_KEY, *, retain: bool = False) -> Ask:

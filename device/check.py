@@ -1,0 +1,241 @@
+"""latchkey-device check: each part by itself, one line each, and what to do about what is wrong.
+
+It changes nothing, and may run beside the daemon: it has a connection of its own and leaves no last will.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from device.shelf import MODEL, ROSTER
+from firmware_config.assets import default_cache, known_assets
+from firmware_config.broker import Connection, Incoming
+from firmware_config.bundle import BundleRefused, read_bundle
+from firmware_config.errors import BadInput, LatchkeyError
+from firmware_config.messages import LockState
+from firmware_config.pairing import DoorPairing
+from firmware_config.pairing import load_door as load_pairing
+from firmware_config.roster import open_roster
+from firmware_config.settings import DoorSettings, SettingsRefused, load_door
+
+WAIT_S: Final = 5.0
+"""For a frame, for the broker and for the lock's next challenge: the lock's beat is two seconds, a USB camera
+takes one to three to deliver its first frame."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: how it is, and what to do when it is not well."""
+
+    part: str
+    ok: bool
+    sentence: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        mark = "ok     " if self.ok else "PROBLEM"
+        advice = f"\n{' ' * 18}{self.advice}" if self.advice else ""
+        return f"{mark} {self.part:<9} {self.sentence}{advice}"
+
+    def facts(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def check(settings_path: Path) -> list[Finding]:
+    """Every part in the order in which they need each other; parts that cannot be looked at are left out."""
+    try:
+        settings = load_door(settings_path)
+    except SettingsRefused as refused:
+        return [Finding("settings", False, problem, f"Mend it in {refused.path}.") for problem in refused.problems]
+    findings = [Finding("settings", True, f"{settings_path} reads; board {settings.board}.")]
+    findings += [_look("state", lambda: _state(settings))]
+    findings += [_look("detector", _detector), _look("camera", lambda: _camera(settings))]
+    try:
+        pairing = load_pairing(settings.pairing)
+    except SettingsRefused as refused:
+        return [*findings, *(Finding("pairing", False, problem) for problem in refused.problems)]
+    except LatchkeyError as error:
+        return [*findings, Finding("pairing", False, str(error))]
+    findings.append(Finding("pairing", True, f"This is {pairing.topics.door_id}."))
+    findings += [_look("model", lambda: _model(settings, pairing))]
+    findings += [_look("roster", lambda: _roster(settings, pairing))]
+    return findings + _broker_and_lock(settings, pairing)
+
+
+def _look(part: str, examine: Callable[[], Finding]) -> Finding:
+    try:
+        return examine()
+    except LatchkeyError as error:
+        return Finding(part, False, str(error))
+    except ImportError as error:
+        return Finding(
+            part,
+            False,
+            f"A library cannot be loaded: {error}.",
+            "Install what is missing: pip install 'latchkey[device]'; on a bare Debian also "
+            "apt-get install libgl1 libglib2.0-0, which OpenCV needs.",
+        )
+
+
+def _state(settings: DoorSettings) -> Finding:
+    folder = settings.state
+    if not folder.is_dir():
+        return Finding("state", False, f"There is no folder {folder}.", "systemd makes it; by hand: mkdir -m 700.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding("state", False, f"{folder} cannot be written.", "Run this as the user that the daemon runs as.")
+    from device.audit import verify  # noqa: PLC0415
+    from device.journal import AUDIT_FILE  # noqa: PLC0415
+
+    log = folder / AUDIT_FILE
+    if not log.exists():
+        return Finding("state", True, f"{folder} is there; nothing is recorded yet.")
+    return Finding("state", True, f"{folder}: {verify(log).count} records, the chain of hashes is whole.")
+
+
+def _detector() -> Finding:
+    asset = known_assets()["yunet"]
+    path = asset.path_in(default_cache())
+    if not path.is_file():
+        return Finding(
+            "detector",
+            False,
+            f"The face detector is not at {path} yet.",
+            "Run `latchkey-device fetch` while this machine has a network.",
+        )
+    from device.detect import Detector, detector_model  # noqa: PLC0415
+
+    Detector(detector_model())
+    return Finding("detector", True, f"{asset.file} is there and loads.")
+
+
+def _camera(settings: DoorSettings) -> Finding:
+    from device.camera import open_camera  # noqa: PLC0415
+
+    with open_camera(settings.camera) as camera:
+        frame = camera.newest(WAIT_S)
+        if frame is None:
+            return Finding(
+                "camera",
+                False,
+                camera.why or f"{settings.camera.source} gives no frame within {WAIT_S:.0f} s.",
+                "Look at the cable and at camera.source; a camera that the daemon has open gives no second "
+                "stream: stop the daemon to check it.",
+            )
+    height, width = frame.image.shape[:2]
+    return Finding("camera", True, f"{settings.camera.source} gives {width}x{height}.")
+
+
+def _model(settings: DoorSettings, pairing: DoorPairing) -> Finding:
+    from device.embed import Encoder  # noqa: PLC0415
+    from device.model import tested  # noqa: PLC0415
+    from device.outfit import default_bundle, release_keys  # noqa: PLC0415
+
+    kept = settings.state / MODEL
+    path = kept if kept.exists() else settings.models or default_bundle()
+    try:
+        bundle = read_bundle(path.read_bytes(), [pairing.site_key, *release_keys()])
+        tested(bundle, lambda onnx: Encoder(onnx, settings.runtime.threads))
+    except OSError as error:
+        return Finding("model", False, f"{path} cannot be read: {error.strerror}.", "Install the package again.")
+    except BundleRefused as refused:
+        return Finding("model", False, f"{path}: {refused}", "Ship a bundle from the admin page.")
+    manifest = bundle.manifest
+    return Finding(
+        "model", True, f"{manifest.name} {manifest.version}, encoder {manifest.encoder_id[:12]}, self-test passed."
+    )
+
+
+def _roster(settings: DoorSettings, pairing: DoorPairing) -> Finding:
+    kept = settings.state / ROSTER
+    if not kept.exists():
+        return Finding(
+            "roster",
+            False,
+            "This door knows nobody yet.",
+            "Start the daemon and enrol somebody in the admin page; the roster comes over the broker.",
+        )
+    try:
+        roster = open_roster(kept.read_bytes(), pairing.topics, pairing.site_key, pairing.door_key)
+    except (OSError, BadInput) as error:
+        return Finding(
+            "roster",
+            False,
+            f"{kept} cannot be used: {error}",
+            "Start the daemon with the broker up: the page's roster replaces it.",
+        )
+    return Finding("roster", True, f"Generation {roster.generation}, {len(roster.people)} people.")
+
+
+class _LockWatch:
+    """What a lock says within a few seconds. A retained challenge proves nothing: its lock may be long dead."""
+
+    def __init__(self, pairing: DoorPairing) -> None:
+        self._topics = pairing.topics
+        self.beat = threading.Event()
+        self.state = ""
+        self.connection = Connection(
+            pairing.broker,
+            f"latchkey-check-{os.getpid()}",
+            subscriptions=[(self._topics["lock/challenge"], 0), (self._topics["lock/state"], 0)],
+            on_message=self._receive,
+            on_connected=lambda: None,
+        )
+
+    def _receive(self, message: Incoming) -> None:
+        if message.topic == self._topics["lock/state"]:
+            self.state = message.payload.decode("ascii", "replace")
+        elif not message.retained:
+            self.beat.set()
+
+
+def _broker_and_lock(settings: DoorSettings, pairing: DoorPairing) -> list[Finding]:
+    try:
+        watch = _LockWatch(pairing)
+    except LatchkeyError as error:
+        return [Finding("broker", False, str(error))]
+    watch.connection.start()
+    try:
+        if not watch.connection.wait(WAIT_S):
+            broker = Finding(
+                "broker",
+                False,
+                f"{watch.connection.why_down[:1].upper()}{watch.connection.why_down[1:]}.",
+                f"Is the broker running, and is broker.url in {settings.pairing}/pairing.toml right?",
+            )
+            return [broker, *_lock(settings, None)]
+        broker = Finding("broker", True, f"{pairing.broker.url} lets us in.")
+        return [broker, *_lock(settings, watch)]
+    finally:
+        watch.connection.stop()
+
+
+def _lock(settings: DoorSettings, watch: _LockWatch | None) -> list[Finding]:
+    if settings.lock.kind == "gpio":
+        return [_look("lock", lambda: _gpio(settings))]
+    if watch is None:
+        return []
+    if not watch.beat.wait(WAIT_S):
+        return [
+            Finding(
+                "lock",
+                False,
+                f"No lock renews its challenge within {WAIT_S:.0f} s.",
+                "Is the lock powered and paired with this door? A Linux board: latchkey-device lock --gpio PIN.",
+            )
+        ]
+    if watch.state == LockState.JAMMED.value:
+        return [Finding("lock", False, "The lock says JAMMED.", "Look at the strike and at the relay.")]
+    return [Finding("lock", True, f"The lock answers; it is {watch.state or 'silent about its state'}.")]
+
+
+def _gpio(settings: DoorSettings) -> Finding:
+    from device.relay import GpioRelay  # noqa: PLC0415
+
+    GpioRelay(settings.lock.gpio_pin, settings.lock.active_high).close()
+    return Finding("lock", True, f"GPIO {settings.lock.gpio_pin} can be used.")

@@ -1,0 +1,282 @@
+"""The loop at the door: wait for a frame, judge it, act. Judgement is in decide.py, the wire in link.py.
+
+A grant is handed to the lock first and recorded right after, in the same step: on an SD card the fsync of a
+record can take a tenth of a second, which somebody with a hand on the door notices. What keeps that honest is
+Journal.whole: while a record could not be written, nothing opens.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import signal
+import threading
+import time
+from collections import OrderedDict
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from device.camera import Frame
+from device.decide import Decider, Decision
+from device.guard import load_guard, save_guard
+from device.health import FrameTimes, Reporter, examine, status_line
+from device.inbox import Inbox
+from device.journal import Journal, finite, now_utc
+from device.link import Link
+from device.outfit import Outfit
+from device.relay import Latch, RelayFault
+from device.sight import Seen
+from firmware_config.errors import BadInput, BadState
+from firmware_config.face import Reason
+from firmware_config.messages import EventDetail
+from firmware_config.pairing import load_door as load_pairing
+from firmware_config.sdnotify import Notifier
+from firmware_config.settings import DoorSettings, load_door
+
+log = logging.getLogger("latchkey.daemon")
+
+FRAME_WAIT_S: Final = 0.1
+"""How long the loop waits for a frame before it looks after its chores: ten times a second without a camera."""
+
+ERRORS_IN_A_ROW: Final = 5
+"""Exceptions one after the other that end the process, so that systemd starts a fresh one (DESIGN.md, section 4)."""
+
+ERROR_EVENT_S: Final = 10.0
+"""Seconds between two internal_error events; every error is in the system's log."""
+
+GUARD_FILE: Final = "guard.json"
+
+FRAMES_REMEMBERED: Final = 512
+"""A refusal may be about a frame of VISIT_GAP_S + VOTE_SPAN_S ago: 360 frames at the most that settings allow."""
+
+CLEAN: Final = 0
+GAVE_UP: Final = 1
+
+
+def run(settings_path: Path) -> int:
+    """`latchkey-device run` -> exit code. SIGTERM and SIGINT end it cleanly, SIGHUP reads the settings anew."""
+    daemon = Daemon(load_door(settings_path), settings_path)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: daemon.stop.set())
+    signal.signal(signal.SIGHUP, lambda *_: daemon.reload.set())
+    return daemon.run()
+
+
+class Daemon:
+    """One door. `stop` and `reload` may be set from anywhere; everything else belongs to the loop's thread."""
+
+    def __init__(self, settings: DoorSettings, settings_path: Path | None = None, outfit: Outfit | None = None) -> None:
+        """settings_path: read again at `reload`. outfit: what it sees and moves with; tests hand in others."""
+        self.stop = threading.Event()
+        self.reload = threading.Event()
+        self.settings = settings
+        self._settings_path = settings_path
+        self._outfit = outfit or Outfit()
+        self._notifier = Notifier()
+        self._times = FrameTimes()
+        self._reporter = Reporter()
+        self._recent: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
+        self._camera_well: bool | None = None
+        self._guarded = False
+        self._error_told_at = float("-inf")
+
+    def run(self) -> int:
+        """Start everything, loop, stop everything in reverse -> exit code. Raises LatchkeyError from the start."""
+        with ExitStack() as started:
+            self._start_state(started)
+            self._start_model()
+            self._start_lock(started)
+            self._start_link(started)
+            self._start_eyes()
+            self._start_camera(started)
+            self._notifier.ready("The door is watched.")
+            code = self._loop()
+            self._notifier.stopping("Told to stop." if code == CLEAN else "Too many errors in a row.")
+        return code
+
+    def _loop(self) -> int:
+        errors = 0
+        while not self.stop.is_set():
+            try:
+                self._do_chores()
+                if self._step():
+                    errors = 0
+            except Exception as error:
+                # Safe to go on: nothing was opened on this frame, and five in a row end the process.
+                log.exception("An error on the way of a frame; the door stays shut.")
+                errors += 1
+                self._tell_error(error)
+            if errors >= ERRORS_IN_A_ROW:
+                return GAVE_UP
+            self._notifier.alive()
+        return CLEAN
+
+    def _step(self) -> bool:
+        """One frame, if there is one, from capture to lock. True: it went all the way."""
+        frame = self._camera.newest(FRAME_WAIT_S)
+        if frame is None:
+            return False
+        seen = self._look(frame, self._holdings.active)
+        before = time.monotonic()
+        decision = self._decider.step(seen.observation, before, now_utc())
+        seen.stage_ms["decide"] = round((time.monotonic() - before) * 1000, 3)
+        self._remember(frame, seen)
+        if decision is not None:
+            self._act(decision)
+        self._link.say_hint(decision.reason if decision is not None else seen.observation.quality)
+        return True
+
+    def _act(self, decision: Decision) -> None:
+        scene, seen = self._recent[decision.sequence]
+        outcome, reason, stage_ms = decision.outcome, decision.reason, dict(seen.stage_ms)
+        if decision.outcome == "granted":
+            failed = self._unlock(decision.hold_ms)
+            stage_ms["frame_to_unlock"] = round((time.monotonic() - decision.observed_at) * 1000, 1)
+            if failed is not None:
+                outcome, reason = "denied", failed
+        detail = EventDetail(
+            person_id=decision.person_id,
+            person=decision.name,
+            distance=finite(decision.distance),
+            runner_up=finite(decision.runner_up),
+            quality=seen.quality,
+            stage_ms=stage_ms,
+            scene=scene,
+        )
+        self._journal.tell(outcome, reason, detail)
+        log.info("%s: %s %s", outcome, reason, decision.name)
+
+    def _unlock(self, hold_ms: int) -> Reason | None:
+        if not self._journal.whole:
+            return Reason.INTERNAL_ERROR
+        if self._latch is None:
+            return self._link.unlock(hold_ms)
+        try:
+            self._latch.open(hold_ms)
+        except RelayFault as fault:
+            log.error("%s", fault)  # noqa: TRY400 - the sentence is the fact
+            return Reason.LOCK_OFFLINE
+        return None
+
+    def _do_chores(self) -> None:
+        """Everything but frames. Each is quick; a roster of thousands takes as long as a few frames."""
+        if self.reload.is_set():
+            self.reload.clear()
+            self._read_settings_again()
+        while not self._link.inbox.empty():
+            self._inbox.handle(self._link.inbox.get_nowait())
+        self._link.beat()
+        self._journal.beat()
+        self._watch_camera()
+        self._watch_guard()
+        health = examine(
+            self._holdings, self._camera, self._link, self._latch, self._journal, self._times, self._guarded
+        )
+        if self._reporter.due(health, time.monotonic()):
+            self._link.say_health(health)
+            self._notifier.status(status_line(health))
+
+    def _start_state(self, started: ExitStack) -> None:
+        """The folder, and that no second daemon writes into it."""
+        folder = self.settings.state
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = started.enter_context((folder / "daemon.lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadState(f"Another latchkey-device runs with {folder}. Stop it first.") from error
+        except OSError as error:
+            raise BadState(f"{folder} cannot be used ({error}). It has to belong to this user.") from error
+        self._pairing = load_pairing(self.settings.pairing)
+
+    def _start_model(self) -> None:
+        self._holdings = self._outfit.make_holdings(self.settings, self._pairing)
+        self._start_decider()
+
+    def _start_decider(self) -> None:
+        guard = load_guard(self.settings.state / GUARD_FILE)
+        self._decider = Decider(self._holdings.active.roster, guard)
+
+    def _start_lock(self, started: ExitStack) -> None:
+        self._latch: Latch | None = None
+        if self.settings.lock.kind == "gpio":
+            relay = self._outfit.make_relay(self.settings.lock)
+            self._latch = Latch(relay)
+            started.callback(self._latch.shut)
+
+    def _start_link(self, started: ExitStack) -> None:
+        self._link = Link(self._pairing)
+        self._journal = Journal(self.settings.state, self._link, self._pairing.door_key)
+        started.callback(self._journal.close)
+        self._inbox = Inbox(self._link, self._holdings, self._journal, self._unlock, self._adopt)
+        self._link.say_applied(self._holdings.applied())
+        self._link.start()
+        started.callback(self._link.stop)
+
+    def _start_eyes(self) -> None:
+        self._look = self._outfit.make_look(self.settings.runtime)
+
+    def _start_camera(self, started: ExitStack) -> None:
+        """A camera that is not there holds nothing up: it is opened in the background, again and again."""
+        self._camera_open = started.enter_context(ExitStack())
+        self._camera = self._camera_open.enter_context(self._outfit.open_camera(self.settings.camera))
+
+    def _adopt(self) -> None:
+        self._decider.adopt(self._holdings.active.roster)
+
+    def _read_settings_again(self) -> None:
+        if self._settings_path is None:
+            return
+        self._notifier.reloading(time.monotonic_ns() // 1000)
+        try:
+            fresh = load_door(self._settings_path)
+            camera = self._outfit.open_camera(fresh.camera)
+        except BadInput as refused:
+            log.error("The settings stay as they were. %s", refused)  # noqa: TRY400 - the sentence is the fact
+        else:
+            old, self.settings = self.settings, fresh
+            if fresh.runtime != old.runtime:
+                self._start_eyes()
+            if fresh.camera != old.camera:
+                self._camera_open.close()
+                self._camera = self._camera_open.enter_context(camera)
+                self._start_decider()  # another camera counts its frames anew
+            if fresh.model_copy(update={"camera": old.camera, "runtime": old.runtime}) != old:
+                log.warning("Only camera and runtime are read anew; the rest takes effect at the next start.")
+        self._notifier.ready("The settings were read again.")
+
+    def _tell_error(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._error_told_at >= ERROR_EVENT_S:
+            self._error_told_at = now
+            self._journal.tell("denied", Reason.INTERNAL_ERROR, EventDetail(by=type(error).__name__))
+
+    def _watch_camera(self) -> None:
+        state = self._camera.state
+        if state == "opening":
+            return
+        well, before = state == "ok", self._camera_well
+        self._camera_well = well
+        if not well and before is not False:
+            log.warning("No camera: %s", self._camera.why)
+            self._journal.tell("notice", Reason.CAMERA_LOST)
+        elif well and before is False:
+            self._journal.tell("notice", "camera_back")
+
+    def _watch_guard(self) -> None:
+        now = time.monotonic()
+        state = self._decider.take_guard_change(now)
+        if state is not None:
+            save_guard(self.settings.state / GUARD_FILE, state)
+        raised = self._decider.guard_raised(now)
+        if raised and not self._guarded:
+            log.warning("Near misses in quick succession: the guard is raised.")
+            self._journal.tell("notice", "guard_raised")
+        self._guarded = raised
+
+    def _remember(self, frame: Frame, seen: Seen) -> None:
+        self._times.add(frame.captured_at, seen.stage_ms)
+        self._recent[frame.sequence] = (frame.label, seen)
+        while len(self._recent) > FRAMES_REMEMBERED:
+            self._recent.popitem(last=False)

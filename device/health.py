@@ -1,0 +1,151 @@
+"""How the door does, in numbers for the page and in one line for `systemctl status`."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from device.camera import Camera
+from device.journal import Journal
+from device.link import Link
+from device.relay import Latch
+from device.roster import Holdings
+from firmware_config.messages import Health, LockState
+
+EVERY_S: Final = 5.0
+"""Seconds between two reports when nothing changes."""
+
+FRAMES_KEPT: Final = 45
+"""Frames that rate and stage times are taken over: three seconds at 15 frames/s."""
+
+SILENT: Final = "offline"
+"""Health.lock while no challenge comes from the lock."""
+
+THERMAL: Final = Path("/sys/class/thermal/thermal_zone0/temp")
+"""Millidegrees Celsius of the SoC on a Raspberry Pi and on a Jetson."""
+
+
+@lru_cache
+def software_version() -> str:
+    """The installed package's version; "source" in a tree that is not installed."""
+    try:
+        return version("latchkey")
+    except PackageNotFoundError:
+        return "source"
+
+
+def temperature_c(path: Path = THERMAL) -> float | None:
+    """Degrees Celsius, None on a board that does not say."""
+    try:
+        return int(path.read_text(encoding="ascii")) / 1000
+    except (OSError, ValueError):
+        return None
+
+
+class FrameTimes:
+    """Frame rate and mean stage times of the latest frames."""
+
+    def __init__(self) -> None:
+        self._frames: deque[tuple[float, dict[str, float]]] = deque(maxlen=FRAMES_KEPT)
+
+    def add(self, captured_at: float, stage_ms: dict[str, float]) -> None:
+        """captured_at: monotonic seconds."""
+        self._frames.append((captured_at, stage_ms))
+
+    def fps(self, now: float) -> float:
+        """Frames a second, 0 when the latest is older than two seconds."""
+        if len(self._frames) < 2 or now - self._frames[-1][0] > 2.0:
+            return 0.0
+        return round((len(self._frames) - 1) / max(self._frames[-1][0] - self._frames[0][0], 1e-6), 1)
+
+    def stage_ms(self) -> dict[str, float]:
+        """Stage -> milliseconds, the mean over the frames that reached it."""
+        seen: dict[str, list[float]] = {}
+        for _, stages in self._frames:
+            for stage, milliseconds in stages.items():
+                seen.setdefault(stage, []).append(milliseconds)
+        return {stage: round(sum(values) / len(values), 2) for stage, values in seen.items()}
+
+
+class Reporter:
+    """Says when a report is due: at a change of what a person would act on, and every EVERY_S."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, ...] = ()
+        self._said_at = float("-inf")
+
+    def due(self, health: Health, now: float) -> bool:
+        """now: monotonic seconds. True: say it now."""
+        facts = (
+            health.encoder_id,
+            health.generation,
+            health.camera,
+            health.lock,
+            health.guard,
+            tuple(health.problems),
+        )
+        if facts == self._last and now - self._said_at < EVERY_S:
+            return False
+        self._last, self._said_at = facts, now
+        return True
+
+
+def status_line(health: Health) -> str:
+    """For systemd: what is wrong first."""
+    if health.problems:
+        return " ".join(health.problems)
+    return f"Watching for {health.people} people at {health.fps:.0f} frames/s; lock {health.lock}."
+
+
+def examine(
+    holdings: Holdings,
+    camera: Camera,
+    link: Link,
+    latch: Latch | None,
+    journal: Journal,
+    times: FrameTimes,
+    guarded: bool,
+) -> Health:
+    """How every part does, now. latch: the relay on this board, None where the lock is on the broker.
+
+    Raises BadState when the outbox cannot be read.
+    """
+    active = holdings.active
+    lock = _lock_state(link, latch)
+    camera_why = camera.why
+    found = [journal.problem, *holdings.problems, camera_why]
+    if not link.connected:
+        found.append(f"No broker: {link.connection.why_down}.")
+    elif lock == SILENT:
+        found.append("The lock does not answer; look at its power.")
+    if lock == LockState.JAMMED.value:
+        found.append("The lock is jammed; look at the strike and at the relay.")
+    if active.roster is None:
+        found.append("This door knows nobody yet; enrol somebody in the admin page.")
+    return Health(
+        software=software_version(),
+        encoder_id=active.manifest.encoder_id,
+        model_version=active.manifest.version,
+        generation=holdings.generation,
+        people=len(active.roster.people) if active.roster else 0,
+        fps=times.fps(time.monotonic()),
+        stage_ms=times.stage_ms(),
+        camera=camera.state,
+        camera_why=camera_why,
+        lock=lock,
+        outbox=journal.unsent,
+        guard=guarded,
+        temperature_c=temperature_c(),
+        problems=[sentence for sentence in found if sentence],
+    )
+
+
+def _lock_state(link: Link, latch: Latch | None) -> str:
+    if latch is not None:
+        return latch.state.value
+    said = link.lock_state
+    return said.value if said is not None and link.lock_alive else SILENT

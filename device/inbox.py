@@ -1,0 +1,99 @@
+"""What the page and the lock sent: rosters, models, acknowledgements, asks, and what became of our unlocks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from device.journal import Journal
+from device.link import Link
+from device.roster import Holdings, Outcome
+from firmware_config.broker import Incoming
+from firmware_config.face import Reason
+from firmware_config.messages import (
+    Answer,
+    EventDetail,
+    LockResult,
+    MessageRefused,
+    decode,
+)
+
+log = logging.getLogger("latchkey.inbox")
+
+SENTENCES = {
+    Reason.LOCK_OFFLINE: "The lock does not answer. Look at its power and at the broker.",
+    Reason.INTERNAL_ERROR: "The door cannot write its log, so it opens for nobody. Look at its disk.",
+}
+
+
+class Inbox:
+    """Handles one message at a time, on the loop's thread, between frames."""
+
+    def __init__(
+        self,
+        link: Link,
+        holdings: Holdings,
+        journal: Journal,
+        unlock: Callable[[int], Reason | None],
+        adopted: Callable[[], None],
+    ) -> None:
+        """unlock: hold_ms -> None or why not. adopted: called when another roster or encoder is in force."""
+        self._link = link
+        self._holdings = holdings
+        self._journal = journal
+        self._unlock = unlock
+        self._adopted = adopted
+
+    def handle(self, message: Incoming) -> None:
+        """Anything a broker may deliver; what is wrong with it is said, never raised."""
+        leaf = message.topic.removeprefix(self._link.topics[""])
+        if leaf == "roster":
+            self._take_document(leaf, self._holdings.offer_roster(message.payload))
+        elif leaf == "model":
+            self._take_document(leaf, self._holdings.offer_bundle(message.payload))
+        elif leaf == "event/ack":
+            self._journal.acknowledged(message.payload)
+        elif leaf == "ask":
+            self._answer(message)
+        elif leaf == "lock/result":
+            self._hear_lock(message)
+
+    def _take_document(self, leaf: str, outcome: Outcome) -> None:
+        if outcome.refused:
+            self._journal.tell("notice", f"{leaf}_refused")
+        elif outcome.changed:
+            self._adopted()
+        self._link.say_applied(self._holdings.applied())
+
+    def _answer(self, message: Incoming) -> None:
+        ask = self._link.take_ask(message)
+        if ask is None:
+            return
+        roster = self._holdings.active.roster
+        if roster is None or not roster.policy.allow_remote_unlock:
+            reason, sentence = "not_allowed", "This door's rules do not allow it to be opened from the page."
+        else:
+            refused = self._unlock(roster.policy.hold_ms)
+            reason = str(refused) if refused else ""
+            sentence = SENTENCES.get(refused, "") if refused else "The door was told to open."
+        self._link.answer(Answer(id=ask.id, ok=not reason, reason=reason, sentence=sentence))
+        by = EventDetail(by=ask.by)
+        if reason:
+            log.warning("%s asked to open the door; refused: %s", ask.by, reason)
+            self._journal.tell("denied", reason, by)
+        else:
+            log.info("%s opened the door from the page: %s", ask.by, ask.why or "no reason given")
+            self._journal.tell("notice", "remote_unlock", by)
+
+    def _hear_lock(self, message: Incoming) -> None:
+        if message.retained:
+            return
+        try:
+            result = decode(LockResult, message.payload, message.topic)
+        except MessageRefused as refused:
+            log.warning("%s", refused)
+            return
+        # Results of other people's attempts are published too; only ours is news about this door.
+        if result.challenge == self._link.last_used and not result.accepted:
+            log.error("The lock refused to open: %s.", result.reason)
+            self._journal.tell("notice", "lock_refused")

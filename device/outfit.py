@@ -1,0 +1,66 @@
+"""What a daemon sees and moves with: the real parts, made from settings. Tests hand in others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from device.camera import Camera, Frame, open_camera
+from device.detect import Detector, detector_model
+from device.embed import Encoder
+from device.model import Active
+from device.relay import GpioRelay, Relay
+from device.roster import Holdings
+from device.sight import Seen, look
+from firmware_config.keys import VerifyKey
+from firmware_config.pairing import DoorPairing
+from firmware_config.settings import CameraSettings, DoorSettings, LockSettings, RuntimeSettings
+
+Look = Callable[[Frame, Active], Seen]
+"""The way of a frame up to the match."""
+
+
+def default_bundle() -> Path:
+    """The encoder that comes with the package."""
+    return Path(str(resources.files("device"))) / "models" / "default.latchkey"
+
+
+def release_keys() -> list[VerifyKey]:
+    """Who may sign the bundle on a door's disk, besides its site. Raises BadState."""
+    return [VerifyKey.load(Path(str(resources.files("firmware_config"))) / "release.pub")]
+
+
+def real_holdings(settings: DoorSettings, pairing: DoorPairing) -> Holdings:
+    """Raises BadState when no encoder can be run."""
+    return Holdings(
+        settings.state,
+        pairing.topics,
+        pairing.site_key,
+        pairing.door_key,
+        release_keys(),
+        settings.models or default_bundle(),
+        lambda onnx: Encoder(onnx, settings.runtime.threads),
+    )
+
+
+def real_look(runtime: RuntimeSettings) -> Look:
+    """Raises LostLink when the detector is not cached and cannot be fetched, BadState when it is damaged."""
+    detector = Detector(detector_model(), runtime.threads, runtime.detect_size)
+    return lambda frame, active: look(frame, detector, active)
+
+
+def real_relay(lock: LockSettings) -> Relay:
+    """Raises BadState when the pin cannot be used."""
+    return GpioRelay(lock.gpio_pin, lock.active_high)
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """One maker for each part."""
+
+    open_camera: Callable[[CameraSettings], Camera] = open_camera
+    make_look: Callable[[RuntimeSettings], Look] = real_look
+    make_relay: Callable[[LockSettings], Relay] = real_relay
+    make_holdings: Callable[[DoorSettings, DoorPairing], Holdings] = real_holdings

@@ -1,0 +1,334 @@
+"""What the door does, with a real broker, a real lock's rule and a real disk around it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device.audit import read, verify
+from device.journal import AUDIT_FILE
+from device.sight import Seen
+from firmware_config.errors import BadState
+from firmware_config.settings import LockSettings
+from tests.brokers import Mosquitto
+from tests.doors import TOPICS, Door, Page, look
+from tests.waiting import until
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker", persistence=True) as running:
+        yield running
+
+
+@pytest.fixture
+def door(tmp_path: Path, broker: Mosquitto) -> Iterator[Door]:
+    made = Door(tmp_path, broker.settings)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def page(door: Door, broker: Mosquitto) -> Iterator[Page]:
+    made = Page(broker.settings, door.door_key)
+    yield made
+    made.connection.stop()
+
+
+def publish_roster(page: Page, sealed: bytes) -> None:
+    assert page.connection.publish(TOPICS["roster"], sealed, retain=True)
+
+
+def knows(page: Page, generation: int) -> bool:
+    return until(lambda: page.applied is not None and page.applied.generation == generation)
+
+
+@pytest.fixture
+def opened(door: Door, page: Page) -> Door:
+    """A door that knows Ana and Ben, with a lock that answers."""
+    door.start_lock()
+    publish_roster(page, door.roster(1, "ana", "ben"))
+    daemon = door.start()
+    assert knows(page, 1)
+    assert until(lambda: daemon._link.lock_alive)
+    return door
+
+
+def visit(door: Door, who: str, seconds: float = 0.4) -> None:
+    door.camera.showing = who
+    time.sleep(seconds)
+    door.camera.showing = ""
+
+
+def test_owner_opens(opened: Door, page: Page) -> None:
+    visit(opened, "ana")
+    assert until(lambda: page.happened() == [("granted", "granted")])
+    assert until(lambda: opened.relay.times_on == 1)
+    detail = page.detail(page.events()[0])
+    assert (detail.person, detail.person_id, detail.scene) == ("Ana", "id-ana", "ana")
+    assert detail.distance == pytest.approx(0, abs=1e-3)
+    assert 0 < detail.stage_ms["frame_to_unlock"] < 500
+    assert [result.accepted for result in page.lock_results()] == [True]
+
+
+def test_stranger_then_owner(opened: Door, page: Page) -> None:
+    visit(opened, "somebody else")
+    assert until(lambda: page.happened() == [("denied", "unknown_face")])
+    assert opened.relay.times_on == 0
+    assert page.detail(page.events()[0]).person == "", "a stranger is not named after whom they resemble most"
+    time.sleep(1.2)
+    visit(opened, "ben")
+    assert until(lambda: page.happened()[1:] == [("granted", "granted")])
+    assert until(lambda: opened.relay.times_on == 1)
+
+
+def test_a_face_in_the_dark_is_refused_with_the_reason_and_a_hint(opened: Door, page: Page) -> None:
+    visit(opened, "dark", 2.5)
+    assert until(lambda: page.happened() == [("denied", "too_dark")])
+    assert page.payloads("hint") == [b"too_dark"]
+
+
+def test_an_old_frame_never_opens(opened: Door, page: Page) -> None:
+    opened.camera.delay_s = 0.6
+    visit(opened, "ana", 3.5)
+    assert until(lambda: page.happened() == [("denied", "stale_frame")])
+    assert opened.relay.times_on == 0
+
+
+def test_no_roster_refuses_everybody(door: Door, page: Page) -> None:
+    door.start_lock()
+    door.start()
+    visit(door, "ana", 2.5)
+    assert until(lambda: ("denied", "no_roster") in page.happened())
+    assert door.relay.times_on == 0
+    assert until(lambda: page.health is not None and "knows nobody" in " ".join(page.health.problems))
+
+
+def test_a_removed_person_is_out_with_the_next_roster(opened: Door, page: Page) -> None:
+    publish_roster(page, opened.roster(2, "ben"))
+    assert knows(page, 2)
+    visit(opened, "ana")
+    assert until(lambda: page.happened() == [("denied", "unknown_face")])
+
+
+def test_lock_gone_means_lock_offline_and_the_audit_goes_on(door: Door, page: Page) -> None:
+    publish_roster(page, door.roster(1, "ana"))
+    door.start()
+    assert knows(page, 1)
+    visit(door, "ana")
+    assert until(lambda: page.happened() == [("denied", "lock_offline")])
+    assert verify(door.settings.state / AUDIT_FILE).count == 1
+
+
+def test_broker_down_then_up_delivers_every_event_once(opened: Door, page: Page, broker: Mosquitto) -> None:
+    broker.stop()
+    assert opened.daemon is not None
+    link = opened.daemon._link
+    assert until(lambda: not link.connected)
+    visit(opened, "ana")
+    time.sleep(1.2)
+    visit(opened, "somebody else")
+    journal = opened.daemon._journal
+    assert until(lambda: journal.unsent == 2)
+    assert opened.relay.times_on == 0
+    recorded = [record["reason"] for record in read(opened.settings.state / AUDIT_FILE)]
+    assert recorded == ["lock_offline", "unknown_face"]
+    broker.start()
+    assert until(lambda: len(page.happened()) == 2, timeout_s=20)
+    assert page.happened() == [("denied", "lock_offline"), ("denied", "unknown_face")]
+    page.acknowledge_all()
+    assert until(lambda: journal.unsent == 0)
+    sent = len(page.events())
+    time.sleep(5.5)
+    assert len(page.events()) == sent, "what was acknowledged is not sent again"
+
+
+def test_events_that_nobody_stored_survive_a_restart(opened: Door, page: Page) -> None:
+    visit(opened, "ana")
+    assert until(lambda: len(page.happened()) == 1)
+    first = page.events()[0].id
+    opened.stop()
+    page.heard.clear()
+    opened.start()
+    assert until(lambda: [event.id for event in page.events()][:1] == [first])
+
+
+def test_an_event_in_the_audit_alone_reaches_the_page(opened: Door, page: Page) -> None:
+    """Power cut between the audit's fsync and the outbox's."""
+    visit(opened, "ana")
+    assert until(lambda: len(page.happened()) == 1)
+    event, detail = page.events()[0], page.detail(page.events()[0])
+    opened.stop()
+    for file in opened.settings.state.glob("outbox.db*"):
+        file.unlink()
+    page.heard.clear()
+    opened.start()
+    assert until(lambda: len(page.happened()) == 1)
+    again = page.events()[0]
+    assert (again.id, again.at, again.outcome) == (event.id, event.at, event.outcome)
+    assert page.detail(again) == detail
+
+
+def test_broker_missing_at_start_is_said_and_recovers(door: Door, broker: Mosquitto) -> None:
+    broker.stop()
+    daemon = door.start()
+    visit(door, "ana", 2.5)
+    journal = daemon._journal
+    assert until(lambda: journal.unsent == 1)
+    broker.start()
+    page = Page(broker.settings, door.door_key)
+    assert until(lambda: ("denied", "no_roster") in page.happened(), timeout_s=20)
+    assert until(lambda: page.payloads("availability")[-1:] == [b"online"])
+    page.connection.stop()
+
+
+def test_camera_lost_and_back(opened: Door, page: Page) -> None:
+    opened.camera.trouble = "The camera 0 is not there; look at its cable."
+    assert until(lambda: page.happened() == [("notice", "camera_lost")])
+    assert until(lambda: page.health is not None and page.health.camera == "lost")
+    assert page.health is not None
+    assert opened.camera.trouble in page.health.problems
+    opened.camera.trouble = ""
+    assert until(lambda: page.happened() == [("notice", "camera_lost"), ("notice", "camera_back")])
+    visit(opened, "ana")
+    assert until(lambda: page.happened()[2:] == [("granted", "granted")])
+
+
+def test_camera_missing_at_start_is_said_and_recovers(door: Door, page: Page) -> None:
+    door.camera.trouble = "The camera 0 is not there; look at its cable."
+    door.start()
+    assert until(lambda: page.happened() == [("notice", "camera_lost")])
+    door.camera.trouble = ""
+    assert until(lambda: page.happened() == [("notice", "camera_lost"), ("notice", "camera_back")])
+
+
+def test_one_error_denies_that_frame_and_the_door_lives(opened: Door, page: Page) -> None:
+    failing = iter([True])
+
+    def stumble(frame: object, active: object) -> Seen:
+        if next(failing, False):
+            raise ZeroDivisionError("the way of a frame fell over")
+        return look(frame, active)  # type: ignore[arg-type]
+
+    opened.look = stumble  # type: ignore[assignment]
+    assert until(lambda: page.happened() == [("denied", "internal_error")])
+    visit(opened, "ana")
+    assert until(lambda: page.happened()[1:] == [("granted", "granted")])
+    assert opened.codes == []
+
+
+def test_five_errors_in_a_row_end_the_process(opened: Door, page: Page) -> None:
+    opened.camera.showing = "boom"
+    assert until(lambda: opened.codes == [1])
+    assert page.happened() == [("denied", "internal_error")]
+    assert opened.relay.times_on == 0
+
+
+def test_guessing_raises_the_guard_and_clear_matches_still_open(opened: Door, page: Page) -> None:
+    publish_roster(page, opened.roster(2, "ana", guard_misses=2))
+    assert knows(page, 2)
+    for _ in range(2):
+        visit(opened, "ana@1.04")
+        time.sleep(1.2)
+    assert until(lambda: ("notice", "guard_raised") in page.happened())
+    assert page.happened().count(("denied", "unknown_face")) == 2
+    visit(opened, "ana@0.9")
+    assert until(lambda: ("denied", "under_guard") in page.happened())
+    time.sleep(1.2)
+    visit(opened, "ana")
+    assert until(lambda: ("granted", "granted") in page.happened())
+    # A restart does not lift it.
+    opened.stop()
+    page.heard.clear()
+    opened.start_lock()
+    opened.start()
+    assert until(lambda: page.health is not None and page.health.guard)
+
+
+def test_remote_unlock_names_who_asked(opened: Door, page: Page) -> None:
+    answer = page.ask_unlock(by="olga")
+    assert (answer.ok, answer.reason) == (True, "")
+    assert until(lambda: opened.relay.times_on == 1)
+    assert until(lambda: page.happened() == [("notice", "remote_unlock")])
+    assert page.detail(page.events()[0]).by == "olga"
+
+
+def test_remote_unlock_only_where_the_policy_allows(opened: Door, page: Page) -> None:
+    publish_roster(page, opened.roster(2, "ana", allow_remote_unlock=False))
+    assert knows(page, 2)
+    answer = page.ask_unlock()
+    assert (answer.ok, answer.reason) == (False, "not_allowed")
+    assert until(lambda: page.happened() == [("denied", "not_allowed")])
+    assert opened.relay.times_on == 0
+
+
+def test_remote_unlock_with_a_dead_lock_says_so(door: Door, page: Page) -> None:
+    publish_roster(page, door.roster(1, "ana"))
+    door.start()
+    assert knows(page, 1)
+    answer = page.ask_unlock()
+    assert (answer.ok, answer.reason) == (False, "lock_offline")
+    assert "lock does not answer" in answer.sentence
+
+
+def test_a_relay_on_the_board_opens_with_the_broker_down(door: Door, page: Page, broker: Mosquitto) -> None:
+    door.settings = door.settings.model_copy(update={"lock": LockSettings(kind="gpio")})
+    publish_roster(page, door.roster(1, "ana"))
+    daemon = door.start()
+    assert knows(page, 1)
+    broker.stop()
+    link = daemon._link
+    assert until(lambda: not link.connected)
+    visit(door, "ana")
+    assert until(lambda: door.relay.times_on == 1)
+    assert until(lambda: not door.relay.is_on)
+
+
+def test_nothing_opens_while_the_record_cannot_be_written(opened: Door, page: Page) -> None:
+    assert opened.daemon is not None
+    journal = opened.daemon._journal
+    working = journal._audit.append
+
+    def full_disk(*_: object, **__: object) -> dict[str, object]:
+        raise BadState("The disk is full.")
+
+    journal._audit.append = full_disk  # type: ignore[method-assign]
+    visit(opened, "ana")
+    assert until(lambda: opened.relay.times_on == 1), "the first opening is decided before its record is"
+    time.sleep(1.2)
+    visit(opened, "ben")
+    time.sleep(0.5)
+    assert opened.relay.times_on == 1
+    assert until(lambda: page.health is not None and "The disk is full." in page.health.problems)
+    assert page.happened() == []
+    journal._audit.append = working  # type: ignore[method-assign]
+    assert until(lambda: page.happened() == [("granted", "granted"), ("denied", "internal_error")])
+
+
+def test_a_second_daemon_with_the_same_state_refuses_to_start(opened: Door) -> None:
+    second = Door.__new__(Door)
+    second.__dict__.update(opened.__dict__, codes=[], _running=[])
+    second.start()
+    assert until(lambda: len(second.codes) == 1)
+    assert isinstance(second.codes[0], BadState)
+    second.stop()
+
+
+def test_stop_is_clean_and_quick(opened: Door, page: Page) -> None:
+    begun = time.monotonic()
+    opened.stop()
+    assert time.monotonic() - begun < 2.0
+    assert opened.codes == [0]
+    assert until(lambda: page.payloads("availability")[-1:] == [b"offline"])
+
+
+def test_the_daemon_loads_no_torch_gradio_or_sqlalchemy() -> None:
+    check = "import device.daemon, sys; assert not {'torch', 'gradio', 'sqlalchemy'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
