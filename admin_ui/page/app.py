@@ -129,6 +129,8 @@ def _blocks(office: Office, uploads: Path) -> Any:
     with gr.Blocks(
         title="Latchkey", analytics_enabled=False, fill_width=True, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_AGE_S)
     ) as blocks:
+        # First, so that no button's function of the same name takes an endpoint's name.
+        add_endpoints(office, uploads)
         top = html(elem_id="lk-header")
         with gr.Tabs(elem_id="lk-tabs"):
             with gr.Tab("People", id="people"):
@@ -145,6 +147,5 @@ def _blocks(office: Office, uploads: Path) -> Any:
         blocks.load(greet, None, top, **quiet)
         for outputs, fill in (people, door, threshold):
             blocks.load(fill, None, outputs, **quiet)
-        add_endpoints(office, uploads)
     blocks.queue(default_concurrency_limit=CALLS_AT_ONCE, max_size=256)
     return blocks

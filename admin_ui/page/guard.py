@@ -18,8 +18,9 @@ OPEN_PATHS: Final = frozenset({"/login", "/healthz", "/page.css", "/key.svg"})
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 HEADERS: Final = {
-    # Gradio puts inline scripts and styles into its page, hence 'unsafe-inline'; nothing outside is ever let in,
-    # and whatever people typed is escaped before it becomes HTML (markup.py).
+    # Gradio's page has inline scripts ('unsafe-inline') and its HTML component compiles a template in the browser
+    # ('unsafe-eval'; without it every HTML on the page stays empty, tried with 6.31). So this policy keeps the
+    # outside out and nobody in: what people typed is escaped before it becomes HTML (markup.py).
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
