@@ -142,13 +142,12 @@ class Camera:
                 else:
                     self._keep(image, taken, label)
                 previous = image
-        except (cv2.error, BadInput) as error:
-            # Broken in the middle of a picture: the same as unplugged, and mended the same way.
-            log.warning("The camera %s broke off (%s).", self._source, error)
+            ended = "is gone; it is being reopened" if self._source.live else "has ended; it is played once"
+        except Exception as error:  # noqa: BLE001 - no picture, no decision; a dead thread would never look again
+            ended = f"broke off: {str(error).rstrip('.')}"
         finally:
             grabber.release()
-        ended = "is gone; it is being reopened." if self._source.live else "has ended; it is played once."
-        self._set("lost", f"{'The camera' if self._source.live else 'The recording'} {self._source} {ended}")
+        self._set("lost", f"{'The camera' if self._source.live else 'The recording'} {self._source} {ended}.")
 
     def _keep(self, image: ImageArray, taken: float, label: str) -> None:
         self._set("ok")
