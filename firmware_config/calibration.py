@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from firmware_config.errors import BadInput
 from firmware_config.face import MAX_DISTANCE
@@ -16,7 +16,7 @@ from firmware_config.messages import Message
 class Histogram(Message):
     """Counts of distances in equal bins from 0 to 2."""
 
-    counts: list[int] = Field(min_length=50, max_length=4000)
+    counts: list[Annotated[int, Field(ge=0)]] = Field(min_length=50, max_length=4000)
 
     def edges(self) -> npt.NDArray[np.float64]:
         """float64[bins + 1], 0 to 2."""
@@ -35,11 +35,11 @@ class OperatingPoint(Message):
 
     fmr: float = Field(gt=0, lt=1)
     tau: float = Field(ge=0, le=MAX_DISTANCE)
-    tau_low: float
-    tau_high: float
+    tau_low: FiniteFloat
+    tau_high: FiniteFloat
     fnmr: float = Field(ge=0, le=1)
-    fnmr_low: float
-    fnmr_high: float
+    fnmr_low: FiniteFloat
+    fnmr_high: FiniteFloat
     extrapolated: bool = False
     """True where fewer than ten impostor pairs lie below tau: read off the fitted tail, not counted."""
 

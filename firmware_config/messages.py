@@ -41,7 +41,7 @@ class Topics:
 
     def __post_init__(self) -> None:
         for name in (self.site, self.door):
-            if not re.match(NAME_PATTERN, name):
+            if not re.fullmatch(NAME_PATTERN, name):
                 raise BadInput(
                     f"{name!r} cannot name a site or door: use a-z, 0-9, '-' and '_', beginning with a letter or "
                     "digit, at most 63 characters."

@@ -11,6 +11,7 @@ Under systemd the secret files come through LoadCredential; $CREDENTIALS_DIRECTO
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +96,10 @@ def write_pairing(
 ) -> None:
     """Make a door's folder, or a lock's when site_key and door_key are left out. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lines = [f'site = "{topics.site}"', f'door = "{topics.door}"', "", "[broker]", f'url = "{broker.url}"']
+    lines = [f'site = "{topics.site}"', f'door = "{topics.door}"', "", "[broker]"]
+    lines += [f"url = {_toml_string(broker.url)}", f"keepalive_s = {broker.keepalive_s}"]
     if broker.username:
-        lines.append(f'username = "{broker.username}"')
+        lines.append(f"username = {_toml_string(broker.username)}")
     if broker.password_file is not None:
         write_atomic(folder / PASSWORD, broker.password_file.read_bytes())
         lines.append(f'password_file = "{PASSWORD}"')
@@ -110,6 +112,11 @@ def write_pairing(
     if door_key is not None:
         door_key.save(folder / DOOR_KEY)
     write_atomic(folder / PAIRING, ("\n".join(lines) + "\n").encode(), mode=0o644)
+
+
+def _toml_string(text: str) -> str:
+    """JSON's escapes are TOML's, but for DEL, which TOML wants escaped too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
 def _read(folder: Path) -> PairingFile:

@@ -74,7 +74,9 @@ class Person(Message):
         for raw in templates:
             if len(raw) != EMBEDDING_SIZE * 4:
                 raise ValueError(f"a template has {EMBEDDING_SIZE * 4} bytes, not {len(raw)}")
-            norm = float(np.linalg.norm(np.frombuffer(raw, "<f4")))
+            # float64, and quietly: damaged bytes may be infinities or signalling NaNs, which fail the comparison.
+            with np.errstate(all="ignore"):
+                norm = float(np.linalg.norm(np.frombuffer(raw, "<f4").astype(np.float64)))
             if not abs(norm - 1.0) < NORM_TOLERANCE:
                 raise ValueError(f"a template has length {norm:.3f}, not 1")
         return templates

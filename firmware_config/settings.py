@@ -5,6 +5,7 @@ The manner is mopidy's: an unknown key is an error, a misspelled one gets "did y
 
 from __future__ import annotations
 
+import re
 import sys
 from difflib import get_close_matches
 from importlib import resources
@@ -25,6 +26,8 @@ else:
 PLAIN_PORT: Final = 1883
 TLS_PORT: Final = 8883
 """Ports that IANA registered for MQTT without and with TLS."""
+
+SECRET_IN_URL: Final = re.compile(r"//[^/\s]*@")
 
 
 class SettingsRefused(BadInput):
@@ -61,7 +64,7 @@ class BrokerSettings(Section):
             raise ValueError("write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
         if parts.username or parts.password:
             raise ValueError("put the user into `username` and the password into `password_file`")
-        if parts.path not in ("", "/"):
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValueError("nothing may follow the port")
         _ = parts.port  # raises ValueError where it is no number from 0 to 65535
         return url
@@ -227,7 +230,9 @@ def _sentence(kind: type[Section], problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{key}: this setting is needed."
     message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{key}: {message[:1].lower()}{message[1:]} (found {problem['input']!r})."
+    # A password that somebody wrote into a URL must not end in a log.
+    found = SECRET_IN_URL.sub("//***@", repr(problem["input"]))
+    return f"{key}: {message[:1].lower()}{message[1:]} (found {found})."
 
 
 def _known_keys(kind: type[Section], place: list[str]) -> list[str]:
