@@ -1,0 +1,116 @@
+"""`latchkey-device check`: every part by itself, with what to do about what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device import check as checking
+from device.check import Finding, check
+from tests.brokers import Mosquitto
+from tests.doors import TOPICS, Door, Page
+from tests.waiting import until
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def door(tmp_path: Path, broker: Mosquitto) -> Iterator[Door]:
+    made = Door(tmp_path, broker.settings)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "WAIT_S", 3.0)
+
+
+def written(door: Door, *more: str) -> Path:
+    path = door.folder / "door.toml"
+    lines = ['pairing = "pairing"', 'state = "state"', 'models = "default.latchkey"', *more]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def by_part(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.part: finding for finding in findings}
+
+
+def test_a_door_in_use_is_found_well_while_its_daemon_runs(door: Door, broker: Mosquitto) -> None:
+    page = Page(broker.settings, door.door_key)
+    assert page.connection.publish(TOPICS["roster"], door.roster(4, "ana", "ben"), retain=True)
+    door.start_lock()
+    door.start()
+    assert until(lambda: page.applied is not None and page.applied.generation == 4)
+    page.connection.stop()
+    found = by_part(check(written(door)))
+    for part in ("settings", "state", "pairing", "roster", "broker", "lock"):
+        assert found[part].ok, found[part]
+    assert found["pairing"].sentence == "This is home/front."
+    assert found["roster"].sentence == "Generation 4, 2 people."
+    assert "LOCKED" in found["lock"].sentence
+
+
+def test_each_thing_that_is_wrong_gets_an_advice(door: Door, broker: Mosquitto) -> None:
+    door.settings.state.mkdir()
+    (door.settings.state / "audit.log").write_text("{}\n", encoding="utf-8")
+    found = by_part(check(written(door, "[camera]", 'source = "missing.mp4"')))
+    assert not found["state"].ok
+    assert "line 1" in found["state"].sentence
+    assert not found["camera"].ok
+    assert not found["roster"].ok
+    assert "enrol" in found["roster"].advice
+    assert found["broker"].ok
+    assert not found["lock"].ok
+    assert "powered" in found["lock"].advice
+
+
+def test_a_broker_that_is_down_is_named(door: Door, broker: Mosquitto) -> None:
+    broker.stop()
+    found = by_part(check(written(door)))
+    assert not found["broker"].ok
+    assert broker.settings.url in found["broker"].sentence
+    assert "pairing.toml" in found["broker"].advice
+    assert "lock" not in found, "without a broker nothing is known about the lock"
+
+
+def test_a_dead_locks_leftovers_do_not_pass_for_a_lock(door: Door, broker: Mosquitto) -> None:
+    lock = door.start_lock()
+    assert lock.connection.wait(5)
+    page = Page(broker.settings, door.door_key)
+    assert until(lambda: page.payloads("lock/challenge"))
+    page.connection.stop()
+    door.stop()
+    found = by_part(check(written(door)))
+    assert not found["lock"].ok
+
+
+def test_an_unpaired_door_is_told_so(door: Door) -> None:
+    (door.folder / "pairing" / "pairing.toml").unlink()
+    found = by_part(check(written(door)))
+    assert not found["pairing"].ok
+    assert "latchkey-admin door add" in found["pairing"].sentence
+
+
+def test_a_tampered_bundle_is_found(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("device.outfit.release_keys", lambda: [door.release.public])
+    data = bytearray(door.bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    door.bundle.write_bytes(bytes(data))
+    found = by_part(check(written(door)))
+    assert not found["model"].ok
+    assert "admin page" in found["model"].advice
+
+
+def test_a_line_of_a_finding_reads_well() -> None:
+    finding = Finding("lock", False, "No lock answers.", "Look at its power.")
+    assert str(finding) == "PROBLEM lock      No lock answers.\n                  Look at its power."
