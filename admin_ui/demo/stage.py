@@ -37,6 +37,8 @@ DOOR_S: Final = 60.0
 
 PHOTO_SCALE: Final = 4
 """AT&T photos have 92x112 pixels; this makes them the size that people upload."""
+ROOM_AROUND: Final = 0.4
+"""Border on each side, in widths of the photo."""
 
 
 @dataclass(frozen=True)
@@ -173,11 +175,17 @@ def _door_settings(pairing: Path, state: Path, camera: str) -> str:
 
 
 def write_photos(folder: Path) -> None:
-    """The first photo of each AT&T person, enlarged, as person-01.png to person-40.png. Raises LostLink, BadInput."""
+    """The first photo of each AT&T person as person-01.png to person-40.png. Raises LostLink, BadInput.
+
+    Enlarged to the size that people upload, and with room around the head: some fill theirs so tightly that a
+    detector made for faces in rooms does not find them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number, photos in att_faces().items():
         large = cv2.resize(photos[0], None, fx=PHOTO_SCALE, fy=PHOTO_SCALE, interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(str(folder / f"person-{number:02}.png"), large)
+        room = int(ROOM_AROUND * large.shape[1])
+        framed = cv2.copyMakeBorder(large, room, room, room, room, cv2.BORDER_REPLICATE)
+        cv2.imwrite(str(folder / f"person-{number:02}.png"), framed)
 
 
 def _answers(url: str) -> bool:
