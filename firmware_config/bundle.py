@@ -7,7 +7,11 @@ parts. The shape of the signature, digests first and then one signature over the
 from __future__ import annotations
 
 import io
+import math
+import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +19,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from firmware_config.calibration import Calibration
@@ -31,6 +36,24 @@ OPTIONAL: Final = ("quality.onnx",)
 SIGNATURE: Final = "signature"
 ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 MAX_GOLDEN: Final = 64
+NPY_HEAD: Final = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(\|u1|<f4)', 'fortran_order': False, "
+    rb"'shape': \(([0-9]{1,4}(?:, [0-9]{1,4})*)\), \} *\n",
+    re.DOTALL,
+)
+"""What numpy writes before an array (NEP 1, format 1.0)."""
+UNREADABLE: Final = (
+    zipfile.BadZipFile,
+    struct.error,
+    zlib.error,
+    EOFError,
+    IndexError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+"""What Python's zipfile raises for one damage or another."""
 
 
 class BundleRefused(BadInput):
@@ -86,7 +109,9 @@ class Bundle:
 def golden_bytes(golden: Golden) -> bytes:
     """-> golden.npz, stored without compression."""
     stream = io.BytesIO()
-    np.savez(stream, inputs=golden.inputs, outputs=golden.outputs)
+    # C order, whatever came in: the reader takes no other.
+    inputs, outputs = np.ascontiguousarray(golden.inputs), np.ascontiguousarray(golden.outputs)
+    np.savez(stream, inputs=inputs, outputs=outputs)
     return stream.getvalue()
 
 
@@ -130,7 +155,7 @@ def read_bundle(data: bytes, trusted: Sequence[VerifyKey] | None) -> Bundle:
         calibration = decode(Calibration, parts["calibration.json"], "calibration.json")
         golden = _golden(parts["golden.npz"])
         card = parts["MODEL_CARD.md"].decode()
-    except (MessageRefused, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (MessageRefused, *UNREADABLE) as error:
         raise BundleRefused("bad_contents", f"The bundle does not read: {error}") from error
     if sha256(parts["encoder.onnx"]).hexdigest() != manifest.encoder_id:
         raise BundleRefused("bad_contents", "The bundle's encoder is not the one that its manifest names.")
@@ -174,7 +199,7 @@ def _members(data: bytes) -> dict[str, bytes]:
                 if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
                     raise BundleRefused("not_a_bundle", f"{entry.filename} is compressed; a bundle is not.")
                 parts[entry.filename] = archive.read(entry)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except UNREADABLE as error:
         raise BundleRefused("not_a_bundle", f"This is not a whole bundle file: {error}") from error
     missing = [name for name in REQUIRED if name not in parts]
     if missing:
@@ -198,16 +223,22 @@ def _golden(data: bytes) -> Golden:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise ValueError("golden.npz is compressed")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        inputs, outputs = arrays["inputs"], arrays["outputs"]
-    count = len(inputs)
-    fits = (
-        0 < count <= MAX_GOLDEN
-        and inputs.dtype == np.uint8
-        and inputs.shape == (count, CROP_SIZE, CROP_SIZE, 3)
-        and outputs.dtype == np.float32
-        and outputs.shape == (count, EMBEDDING_SIZE)
-    )
-    if not fits:
-        raise ValueError("golden.npz has other shapes than uint8[K,112,112,3] and float32[K,128]")
+        inputs = _array(archive.read("inputs.npy"), "|u1", (CROP_SIZE, CROP_SIZE, 3))
+        outputs = _array(archive.read("outputs.npy"), "<f4", (EMBEDDING_SIZE,))
+    if len(inputs) != len(outputs):
+        raise ValueError(f"golden.npz has {len(inputs)} inputs and {len(outputs)} outputs")
     return Golden(inputs, outputs)
+
+
+def _array(raw: bytes, descr: str, row: tuple[int, ...]) -> npt.NDArray[Any]:
+    """An .npy file of the one shape that fits. Not numpy's reader: that evaluates the header, and allocates what
+    the header says, before anything can be checked."""
+    head = NPY_HEAD.match(raw)
+    if head is None or head[1].decode() != descr:
+        raise ValueError(f"golden.npz has no array of {descr} where one is expected")
+    shape = tuple(int(number) for number in head[2].split(b",") if number.strip())
+    values: npt.NDArray[Any] = np.frombuffer(raw, np.dtype(descr), offset=head.end())
+    if shape[1:] != row or not 0 < shape[0] <= MAX_GOLDEN or values.size != math.prod(shape):
+        raise ValueError(f"golden.npz has an array of {shape} where [1 to {MAX_GOLDEN}, *{row}] is expected")
+    array: npt.NDArray[Any] = values.reshape(shape).copy()
+    return array
