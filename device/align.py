@@ -38,17 +38,32 @@ def align(image_bgr: ImageArray, landmarks: FloatArray) -> ImageArray:
     """The aligned crop of one face.
 
     image_bgr: uint8[H, W, 3] BGR. landmarks: float32[5, 2] pixels, in the order of face.TEMPLATE
-    -> uint8[112, 112, 3] RGB, black outside the image. Raises BadInput for landmarks on one point.
+    -> uint8[112, 112, 3] RGB, black outside the image. Raises BadInput for landmarks that are no face's.
     InsightFace's norm_crop and OpenCV's FaceRecognizerSF.alignCrop, which bundles are trained on.
     """
     matrix = similarity(landmarks, TEMPLATE)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < AREA_BELOW_SCALE:
-        height, width = image_bgr.shape[:2]
-        small = (max(1, round(width * 2 * scale)), max(1, round(height * 2 * scale)))
-        ratio = np.array([small[0] / width, small[1] / height], dtype=np.float32)
-        image_bgr = np.asarray(cv2.resize(image_bgr, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        # Pixel centres lie at +0.5 (cv2.resize keeps the image's corners, not its first pixel centre).
-        matrix = similarity((landmarks + 0.5) * ratio - 0.5, TEMPLATE)
+        image_bgr, landmarks = _shrunk(image_bgr, landmarks, matrix, int(1 / scale))
+        matrix = similarity(landmarks, TEMPLATE)
     crop = cv2.warpAffine(image_bgr, matrix, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
     return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _shrunk(image: ImageArray, landmarks: FloatArray, matrix: FloatArray, times: int) -> tuple[ImageArray, FloatArray]:
+    """The part of the image that the crop shows, each `times` x `times` pixels averaged to one; and where the
+    landmarks are in it. Whole pixels, because OpenCV averages those ten times faster than fractions.
+    """
+    corners = np.array([[0, 0], [CROP_SIZE, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE]])
+    seen = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    left, top = np.maximum(np.floor(seen.min(axis=0)) - 2 * times, 0).astype(int)
+    right, bottom = np.ceil(seen.max(axis=0)).astype(int) + 2 * times
+    part = image[top : max(bottom, 0), left : max(right, 0)]
+    height, width = (side // times for side in part.shape[:2])
+    if height == 0 or width == 0:
+        raise BadInput("The face's landmarks lie outside the image; this is not a face that can be aligned.")
+    part = part[: height * times, : width * times]
+    small = np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    # Pixel centres lie at +0.5: averaging keeps an image's corner in place, not its first pixel's centre.
+    moved: FloatArray = ((landmarks - [left, top] + 0.5) / times - 0.5).astype(np.float32)
+    return small, moved

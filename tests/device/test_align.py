@@ -96,3 +96,15 @@ def test_landmarks_on_one_point_are_refused() -> None:
     for points in (np.full((5, 2), 7, np.float32), np.full((5, 2), np.nan, np.float32)):
         with pytest.raises(BadInput, match="landmarks"):
             align(np.zeros((50, 50, 3), np.uint8), points)
+
+
+def test_large_face_outside_the_image_is_refused() -> None:
+    with pytest.raises(BadInput, match="outside the image"):
+        align(np.zeros((50, 50, 3), np.uint8), moved(5, 0, 4000, 4000))
+
+
+def test_large_face_at_the_edge_is_black_where_the_image_ends() -> None:
+    white = np.full((600, 600, 3), 255, np.uint8)
+    crop = align(white, moved(5.0, 0, -280, 20))
+    assert (crop[20:90, :50] == 0).all()
+    assert (crop[20:90, 62:100] == 255).all()

