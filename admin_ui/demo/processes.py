@@ -101,7 +101,7 @@ class Processes:
         with log.open("ab") as stream:
             # A session of its own: Ctrl-C at the terminal must reach the demo alone, which then ends the rest in order.
             process = subprocess.Popen(  # noqa: S603 - our own programs, arguments made here
-                [sys.executable, "-m", "admin_ui.demo.leash", *command],
+                [sys.executable, "-m", "admin_ui.demo.leash", str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
