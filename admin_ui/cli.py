@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     model = commands.add_parser("model", help="encoders").add_subparsers(required=True, metavar="WHAT")
     ship = model.add_parser("ship", parents=[shared], help="send a bundle to every door")
     ship.add_argument("bundle", type=Path)
+    ship.add_argument("--rollback", action="store_true", help="also when it is older than the one in force")
     ship.set_defaults(command=_ship)
     add_demo(commands)
     return parser
@@ -290,7 +291,7 @@ def _remove(options: argparse.Namespace) -> int:
 def _ship(options: argparse.Namespace) -> int:
     data = options.bundle.read_bytes()
     with _office(options, connect=True) as office:
-        return _report(office, office.ship_model(data, _by()))
+        return _report(office, office.ship_model(data, _by(), rollback=options.rollback))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ from firmware_config.settings import BrokerSettings
 log = logging.getLogger("latchkey.page.desk")
 
 
+PASSING = ("", "encoder_mismatch")
+"""What a door may say of a roster until the bundle that belongs to it has come; no reason to stop waiting."""
+
+
 class FrontDesk:
     """The one who publishes. Safe to use from any thread."""
 
@@ -87,8 +91,9 @@ class FrontDesk:
             seen = self.link.presence(door)
             if seen.applied is None:
                 return False
-            refused = bool(seen.applied.refused) and seen.reports > self._reports.get(door, 0)
-            return seen.applied.generation >= generation or refused
+            refused = seen.applied.refused_topic == "roster" and seen.applied.refused not in PASSING
+            news = seen.reports > self._reports.get(door, 0)
+            return seen.applied.generation >= generation or (refused and news)
 
         self.link.wait_until(settled, timeout_s)
         applied = self.link.presence(door).applied

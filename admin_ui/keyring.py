@@ -16,7 +16,8 @@ from typing import Final
 from firmware_config.errors import BadState
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics
-from firmware_config.pairing import DOOR_KEY, LOCK_KEY
+from firmware_config.pairing import DOOR_KEY, LOCK_KEY, write_pairing
+from firmware_config.settings import BrokerSettings
 
 SITE_KEY: Final = "site.key"
 STORE_KEY: Final = "store.key"
@@ -79,6 +80,12 @@ class Keyring:
             if not (folder / key).exists():
                 SecretKey.generate().save(folder / key)
         return self.door(name)
+
+    def write_folders(self, folder: Path, topics: Topics, broker: BrokerSettings, lock_broker: BrokerSettings) -> None:
+        """What is carried to a door and to its lock: `door` and `lock` below `folder`. Raises BadState, OSError."""
+        keys = self.door(topics.door)
+        write_pairing(folder / "door", topics, broker, keys.lock, self.site.public, keys.door)
+        write_pairing(folder / "lock", topics, lock_broker, keys.lock)
 
     def _door_folder(self, name: str) -> Path:
         return self._folder / "doors" / Topics("site", name).door

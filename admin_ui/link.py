@@ -44,6 +44,8 @@ ANSWER_TIMEOUT_S: Final = 3.0
 """A door answers within a frame; three seconds is what a person at the page waits before trying again."""
 CHALLENGE_WAIT_S: Final = CHALLENGE_PERIOD_S + 0.5
 """A living door renews its challenge within this."""
+TRY_AGAIN: Final = ("spent_challenge", "stale_challenge")
+"""Refusals that mean: somebody was faster, or the network slower, than the challenge. Nothing was opened."""
 QUEUE_MESSAGES: Final = 10_000
 """Messages that wait for the store; doors send again what was not acknowledged."""
 LEAVES: Final = ("availability", "health", "applied", "event", "challenge", "answer", "lock/state")
@@ -146,10 +148,15 @@ class PageLink:
             return self._changed.wait_for(test, timeout_s)
 
     def ask_unlock(self, door: str, by: str, why: str) -> Answer:
-        """Ask a door to unlock, once, now: sealed, with the door's own fresh challenge, never queued.
+        """Ask a door to unlock, now: sealed, with the door's own fresh challenge, never queued. Asked again, once,
+        where the challenge was used up on the way.
 
         Raises DoorOffline where the door cannot be asked or does not answer.
         """
+        answer = self._ask_unlock(door, by, why)
+        return self._ask_unlock(door, by, why) if answer.reason in TRY_AGAIN else answer
+
+    def _ask_unlock(self, door: str, by: str, why: str) -> Answer:
         topics = Topics(self._site, door)
         keys = self._desk.door_keys(door)
         challenge = self._fresh_challenge(door)

@@ -13,7 +13,7 @@ from admin_ui.enrol import Known, crop_array, crop_png, nearest
 from admin_ui.eyes import Eyes
 from admin_ui.models import NAME_LENGTH, DoorRow, MembershipRow, PersonRow, PortraitRow, TemplateRow
 from admin_ui.rollout import crop_topic, vector_topic
-from admin_ui.store import find_door, name_key, new_id, utc_now
+from admin_ui.store import Store, find_door, name_key, new_id, utc_now
 from admin_ui.tune import duplicate_tau
 from admin_ui.views import LooksLike, PersonView, Verdict
 from firmware_config.calibration import Calibration
@@ -148,18 +148,28 @@ def portrait_png(session: Session, person_id: str, store_key: SecretKey) -> byte
     return store_key.open(crop_topic(person_id), row.crop)
 
 
-def add_templates(session: Session, eyes: Eyes, store_key: SecretKey) -> int:
-    """Templates under this encoder for every portrait that has none yet -> how many were made."""
+def add_templates(session: Session, eyes: Eyes, store_key: SecretKey, limit: int = EMBED_BATCH) -> int:
+    """Templates under this encoder for portraits that have none yet, at most `limit` -> how many were made."""
     have = select(TemplateRow.portrait_id).where(TemplateRow.encoder_id == eyes.encoder_id)
-    rows = list(session.scalars(select(PortraitRow).where(PortraitRow.id.not_in(have))))
-    for start in range(0, len(rows), EMBED_BATCH):
-        batch = rows[start : start + EMBED_BATCH]
-        crops = [crop_array(store_key.open(crop_topic(row.person_id), row.crop)) for row in batch]
-        for row, vector in zip(batch, eyes.embed(crops), strict=True):
+    rows = list(session.scalars(select(PortraitRow).where(PortraitRow.id.not_in(have)).limit(limit)))
+    if rows:
+        crops = [crop_array(store_key.open(crop_topic(row.person_id), row.crop)) for row in rows]
+        for row, vector in zip(rows, eyes.embed(crops), strict=True):
             sealed = _seal_vector(store_key, row.person_id, vector)
             session.add(TemplateRow(portrait_id=row.id, encoder_id=eyes.encoder_id, vector=sealed))
-    session.flush()
+        session.flush()
     return len(rows)
+
+
+def add_all_templates(store: Store, eyes: Eyes, store_key: SecretKey) -> int:
+    """As add_templates, for everybody, in transactions so short that doors and colleagues need not wait."""
+    made = 0
+    while True:
+        with store.write() as session:
+            batch = add_templates(session, eyes, store_key)
+        made += batch
+        if batch < EMBED_BATCH:
+            return made
 
 
 def _seal_vector(store_key: SecretKey, person_id: str, vector: FloatArray) -> bytes:

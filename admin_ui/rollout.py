@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
 from admin_ui.keyring import Keyring
-from admin_ui.models import DoorRow, MembershipRow, PersonRow, PortraitRow, TemplateRow
+from admin_ui.models import DoorRow, MembershipRow, ModelRow, PersonRow, PortraitRow, TemplateRow
 from firmware_config.errors import BadInput
 from firmware_config.keys import SecretKey
 from firmware_config.messages import LARGE
@@ -52,6 +52,17 @@ def roster_people(session: Session, door: str, encoder_id: str, store_key: Secre
     ]
 
 
+def gone_back(session: Session, encoder_id: str) -> bool:
+    """True where this site has run a higher version than that of this encoder: its rosters then allow the way back,
+    for as long as it is in force, so that a door that was off learns of it too."""
+
+    def key(version: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in version.split("."))
+
+    versions = {row.encoder_id: key(row.version) for row in session.scalars(select(ModelRow))}
+    return encoder_id in versions and versions[encoder_id] < max(versions.values())
+
+
 def roll(
     session: Session,
     door: DoorRow,
@@ -75,6 +86,7 @@ def roll(
         generation=door.generation,
         encoder_id=door.encoder_id,
         policy=Policy.model_validate(door.policy),
+        rollback_to=door.encoder_id if gone_back(session, door.encoder_id) else "",
         people=roster_people(session, door.name, door.encoder_id, keyring.store),
     )
     door.roster = seal_roster(roster, keyring.site, keyring.door(door.name).door)

@@ -27,6 +27,7 @@ AT_THE_DOOR: Final[dict[str, str]] = {
     "camera_back": "The camera gives a picture again.",
     "roster_refused": "The door did not take the list of people that was sent.",
     "model_refused": "The door did not take the encoder that was sent.",
+    "lock_refused": "The lock did not obey; it may belong to another door, or its key is old. Pair it again.",
     "remote_unlock": "Unlocked from the page.",
     "older_generation": "The list is older than the one the door has.",
     "older_version": "The encoder is older than the one the door has run.",

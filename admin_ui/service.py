@@ -17,7 +17,7 @@ from admin_ui.eyes import Eyes, open_eyes
 from admin_ui.keyring import Keyring
 from admin_ui.models import DoorRow
 from admin_ui.sight import SightKeeper
-from admin_ui.store import find_door, find_person, open_store, record_act, utc_now
+from admin_ui.store import find_door, find_person, new_door, open_store, record_act
 from admin_ui.views import (
     Change,
     DoorOffline,
@@ -30,13 +30,12 @@ from admin_ui.views import (
 )
 from firmware_config.errors import BadInput
 from firmware_config.messages import Topics
-from firmware_config.pairing import PAIRING, write_pairing
+from firmware_config.pairing import PAIRING
 from firmware_config.roster import Policy
 from firmware_config.settings import AdminSettings, BrokerSettings
 
-TRY_AGAIN = ("spent_challenge", "stale_challenge")
-"""Refusals of a remote unlock that mean: somebody was faster, or the network slower, than the challenge."""
 RECENT_EVENTS = 200
+"""Dots in the threshold's picture: more would hide its curves."""
 
 
 class Office:
@@ -70,7 +69,7 @@ class Office:
         self._changing = threading.Lock()
 
     def start(self) -> None:
-        """Connect to the broker, in the background: a broker that is down is tried until it is up."""
+        """Connect to the broker, in the background: one that is down is tried until it is up."""
         self.link.start()
 
     def stop(self) -> None:
@@ -83,8 +82,6 @@ class Office:
         why = self.link.why_down
         return f"The page has no connection to the broker: {why}. It keeps trying." if why else ""
 
-    # --- accounts (throttling and cookies are the page's) ---
-
     def check_password(self, account: str, password: str) -> bool:
         """Takes the same time (argon2id, some 50 ms) for an unknown account as for a wrong password."""
         return self._check(account, password)
@@ -92,8 +89,6 @@ class Office:
     def session_key(self) -> bytes:
         """32 random bytes, kept across restarts: what the page signs its session cookies with."""
         return self._keyring.session_bytes
-
-    # --- people ---
 
     def people(self) -> list[PersonView]:
         """All, by name."""
@@ -136,6 +131,7 @@ class Office:
             if not verdict.ok:
                 raise BadInput(" ".join(verdict.sentences))
             with self.store.write() as session:
+                shelf.check_in_force(session, sight.eyes.encoder_id)
                 people.check_name_free(session, name)
                 rows = people.doors_named(session, doors)
                 if not confirm_duplicate:
@@ -178,8 +174,6 @@ class Office:
             news = self._desk.send(view.doors)
         return Change(f"{view.name} is removed.", news, view)
 
-    # --- doors ---
-
     def doors(self) -> list[DoorView]:
         """All, by name."""
         with self.store.read() as session:
@@ -203,30 +197,24 @@ class Office:
 
         broker, lock_broker: how door and lock reach the broker; none: the page's address without its user.
         Raises BadInput for a bad or taken name."""
-        topics = Topics(self.site, name)
         folder = out or self.settings.state / "pairings" / name
         broker = broker or self.settings.broker.model_copy(update={"username": "", "password_file": None})
         with self._changing:
             if (folder / "door" / PAIRING).exists():
                 raise BadInput(f"{folder} holds a pairing already. Choose another folder, or move it away.")
-            policy = tune.policy_at(self._sight.current().calibration)
-            keys = self._keyring.make_door(name)
+            sight = self._sight.current()
+            self._keyring.make_door(name)
             with self.store.write() as session:
-                if session.get(DoorRow, name) is not None:
-                    raise BadInput(f"There is already a door named {name!r}. Choose another name.")
-                row = DoorRow(name=name, generation=0, policy={}, applied={}, roster=b"", created=utc_now())
-                row.encoder_id = self._sight.current().eyes.encoder_id
-                session.add(row)
-                self._desk.roll(session, [row], policy)
-                write_pairing(folder / "door", topics, broker, keys.lock, self._keyring.site.public, keys.door)
-                write_pairing(folder / "lock", topics, lock_broker or broker, keys.lock)
+                row = new_door(session, name, sight.eyes.encoder_id)
+                self._desk.roll(session, [row], tune.policy_at(sight.calibration))
+                self._keyring.write_folders(folder, Topics(self.site, name), broker, lock_broker or broker)
                 record_act(session, by, "add_door", name)
             self._desk.send([name])
         return folder
 
     def wait_applied(self, door: str, generation: int, timeout_s: float = 10.0) -> DoorView:
-        """Wait until the door says that it runs this generation or a later one, or that it refused, or until the
-        time is over: look at DoorView.applied_generation and .refused."""
+        """Wait until the door runs this generation or a later one, or refused it, or the time is over: look at
+        DoorView.applied_generation and .refused."""
         self._desk.wait_applied(door, generation, timeout_s)
         return self.door(door)
 
@@ -236,8 +224,6 @@ class Office:
             find_door(session, door)
             record_act(session, by, "unlock", f"{door}: {why}" if why else door)
         answer = self.link.ask_unlock(door, by, why)
-        if not answer.ok and answer.reason in TRY_AGAIN:
-            answer = self.link.ask_unlock(door, by, why)
         sentence = f"{door} is unlocked." if answer.ok else answer.sentence or f"{door} refused: {answer.reason}."
         return UnlockAnswer(answer.ok, answer.reason, sentence)
 
@@ -245,10 +231,8 @@ class Office:
         """The newest first. door: "" for all."""
         return journal.newest_events(self.store, door, limit)
 
-    # --- threshold ---
-
     def threshold(self, door: str) -> ThresholdView:
-        """What to draw for a door. Raises BadInput where there is no such door."""
+        """What to draw for a door. Raises BadInput where there is none."""
         recent = journal.newest_events(self.store, door, RECENT_EVENTS)
         distances = [(one.distance, one.outcome) for one in recent if one.distance is not None]
         return tune.threshold_view(door, self._policy(door), self._sight.current().calibration, distances)
@@ -281,28 +265,28 @@ class Office:
             news = self._desk.send([door])
         return Change(f"The threshold of {door} is {tau:.3f}.", news)
 
-    # --- models ---
-
-    def ship_model(self, data: bytes, by: str) -> Change:
+    def ship_model(self, data: bytes, by: str, *, rollback: bool = False) -> Change:
         """Verify a bundle (release key or site key), make everybody's templates for it, sign it with the site key,
         send it and then the rosters: nobody is enrolled again, thresholds keep their false match rates.
 
-        Raises BundleRefused (a BadInput)."""
+        rollback: let it be older than the one in force. Raises BundleRefused (a BadInput)."""
         bundle = self._shelf.read(data)
         name = f"{bundle.manifest.name} {bundle.manifest.version}"
         with self._changing:
             before = self._sight.current()
             eyes = before.eyes.with_encoder(bundle.onnx)
-            shelf.check_successor(bundle, before.shelved.bundle, eyes)
+            shelf.check_successor(bundle, before.shelved.bundle, eyes, rollback=rollback)
             self._shelf.keep(data)
+            made = people.add_all_templates(self.store, eyes, self._keyring.store)
             with self.store.write() as session:
-                made = people.add_templates(session, eyes, self._keyring.store)
+                # Whoever was enrolled from a shell meanwhile.
+                made += people.add_templates(session, eyes, self._keyring.store)
+                shelf.put_in_force(session, bundle.manifest)
                 rows = people.doors_named(session, ())
                 for row in rows:
-                    policy = tune.same_fmr(Policy.model_validate(row.policy), before.calibration, bundle.calibration)
                     row.encoder_id = eyes.encoder_id
-                    self._desk.roll(session, [row], policy)
-                shelf.put_in_force(session, bundle.manifest)
+                    policy = Policy.model_validate(row.policy)
+                    self._desk.roll(session, [row], tune.same_fmr(policy, before.calibration, bundle.calibration))
                 record_act(session, by, "ship_model", f"{name} ({eyes.encoder_id[:12]}), {made} templates")
             news = self._desk.send([row.name for row in rows], model=True)
         return Change(f"The encoder {name} is sent; {made} templates were made for it.", news)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -101,21 +102,31 @@ def newest(session: Session) -> ModelRow | None:
     return session.scalar(select(ModelRow).order_by(ModelRow.since.desc()).limit(1))
 
 
+def check_in_force(session: Session, encoder_id: str) -> None:
+    """Raises BadState where another process has shipped a bundle since the caller looked at a photo."""
+    row = newest(session)
+    if row is None or row.encoder_id != encoder_id:
+        raise BadState("The encoder was exchanged just now. Nothing was changed; try again.")
+
+
 def put_in_force(session: Session, manifest: Manifest) -> None:
     """In the same transaction as the rosters for it."""
-    row = session.get(ModelRow, manifest.encoder_id)
-    if row is None:
-        row = ModelRow(encoder_id=manifest.encoder_id)
-        session.add(row)
+    before = newest(session)
+    row = session.get(ModelRow, manifest.encoder_id) or ModelRow(encoder_id=manifest.encoder_id)
     row.name, row.version, row.since = manifest.name, manifest.version, utc_now()
+    if before is not None and before is not row:
+        # A clock that was set back must not bring the old one back into force.
+        row.since = max(row.since, before.since + timedelta(microseconds=1))
+    session.add(row)
 
 
-def check_successor(new: Bundle, current: Bundle, eyes: Eyes) -> None:
+def check_successor(new: Bundle, current: Bundle, eyes: Eyes, *, rollback: bool) -> None:
     """May `new` follow `current`? What a door would refuse is refused here, before anything is sent.
 
-    eyes: with the new encoder. Raises BundleRefused: older_version, self_test_failed.
+    eyes: with the new encoder. rollback: the administrator wants an older one.
+    Raises BundleRefused: older_version, self_test_failed.
     """
-    check_version(new.manifest, current.manifest.version, rollback_to="")
+    check_version(new.manifest, current.manifest.version, new.manifest.encoder_id if rollback else "")
     error = float(np.max(np.abs(eyes.embed(list(new.golden.inputs)) - new.golden.outputs)))
     # Written so that a NaN fails too.
     if not error <= MAX_SELF_TEST_ERROR:

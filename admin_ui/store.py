@@ -115,6 +115,16 @@ def find_door(session: Session, name: str) -> DoorRow:
     return row
 
 
+def new_door(session: Session, name: str, encoder_id: str) -> DoorRow:
+    """A door without roster yet, generation 0. Raises BadInput for a name that is taken."""
+    if session.get(DoorRow, name) is not None:
+        raise BadInput(f"There is already a door named {name!r}. Choose another name.")
+    row = DoorRow(name=name, generation=0, policy={}, applied={}, roster=b"", created=utc_now())
+    row.encoder_id = encoder_id
+    session.add(row)
+    return row
+
+
 def find_person(session: Session, person_id: str) -> PersonRow:
     """With doors. Raises BadInput."""
     query = select(PersonRow).where(PersonRow.id == person_id).options(selectinload(PersonRow.memberships))

@@ -10,6 +10,7 @@ from admin_ui import enrol
 from admin_ui.keyring import Keyring
 from admin_ui.models import ActRow, DoorRow
 from admin_ui.service import Office
+from admin_ui.shelf import newest
 from admin_ui.views import DoorOffline, LooksLike
 from firmware_config.bundle import BundleRefused
 from firmware_config.errors import BadInput, LostLink
@@ -288,6 +289,37 @@ class TestNewEncoder:
         with pytest.raises(BundleRefused, match=says):
             office.ship_model(make_bundle(Keyring(settings.state).site, **changes), "boss")
         assert office.examine(b"").ok is False
+
+    def test_a_clock_that_was_set_back_does_not_bring_the_old_one_back(
+        self,
+        office: Office,
+        settings: AdminSettings,
+        make_bundle: Callable[..., bytes],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("admin_ui.shelf.utc_now", lambda: datetime(2001, 1, 1, tzinfo=timezone.utc))
+        office.ship_model(make_bundle(Keyring(settings.state).site, version="0.2.0", seed=2), "boss")
+        with office.store.read() as session:
+            row = newest(session)
+        assert row is not None
+        assert row.version == "0.2.0"
+
+    def test_the_way_back_needs_the_administrators_word_and_every_roster_then_carries_it(
+        self,
+        office: Office,
+        photo: Photo,
+        settings: AdminSettings,
+        make_bundle: Callable[..., bytes],
+        roster_of: Callable[[str], Roster],
+    ) -> None:
+        key = Keyring(settings.state).site
+        office.ship_model(make_bundle(key, version="0.2.0", seed=2), "boss")
+        assert roster_of("front").rollback_to == ""
+        office.ship_model(make_bundle(key, version="0.1.0", seed=1), "boss", rollback=True)
+        office.enrol("Ada", photo(1), [], "boss")
+        assert roster_of("front").rollback_to == roster_of("front").encoder_id
+        office.ship_model(make_bundle(key, version="0.3.0", seed=3), "boss")
+        assert roster_of("front").rollback_to == ""
 
 
 def test_a_new_page_process_finds_everything_again(
