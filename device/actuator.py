@@ -106,6 +106,8 @@ class LockActuator:
         return LockResult(challenge=command.challenge, accepted=True)
 
     def _receive(self, message: Incoming) -> None:
+        if message.topic != self._topics["lock/command"]:
+            return  # amqtt 0.12 delivers retained messages of other topics to whoever is just connecting
         result = self.obey(message.payload, retained=message.retained)
         if result is not None:
             self.connection.publish(self._topics["lock/result"], encode(result))
