@@ -75,7 +75,8 @@ def check(port: int, *, embedded_broker: bool = False) -> int:
 def _enrol(page: PageClient, set_up: Stage, person: int) -> float:
     """Enrol one and wait until every door runs the list -> milliseconds."""
     began = time.perf_counter()
-    for door, generation in page.enrol(name_of(person), set_up.photos / f"person-{person:02}.png").items():
+    photo = set_up.photos / f"person-{person:02}.png"
+    for door, generation in page.enrol(name_of(person), photo, say).items():
         page.wait_applied(door, generation, APPLIED_S)
     return (time.perf_counter() - began) * 1000
 

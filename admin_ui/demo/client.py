@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,10 +28,17 @@ class PageClient:
         cookie = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
         self._client = Client(address, headers={"Cookie": cookie}, verbose=False, analytics_enabled=False)
 
-    def enrol(self, name: str, photo: Path) -> dict[str, int]:
-        """One person on every door -> the generation that each door was sent, by door."""
-        done = self._ask("/enrol", name, handle_file(str(photo)), [])
-        return {news["door"]: int(news["generation"]) for news in done["news"]}
+    def enrol(self, name: str, photo: Path, say: Callable[[str], None]) -> dict[str, int]:
+        """One person on every door -> the generation that each door was sent, by door.
+
+        Whoever looks like somebody enrolled is confirmed as another person, as the office manager would; `say` tells.
+        """
+        image = handle_file(str(photo))
+        answer = self._client.predict(name, image, [], api_name="/enrol")
+        if answer.get("error") == "LooksLike":
+            say(f"  {answer['sentence']} {name} is confirmed.")
+            answer = self._client.predict(name, image, [], True, api_name="/enrol")
+        return {news["door"]: int(news["generation"]) for news in _good(answer, "/enrol")["news"]}
 
     def wait_applied(self, door: str, generation: int, timeout_s: float) -> dict[str, Any]:
         """The door as the page sees it, as soon as it runs `generation`. Raises BadState when it does not."""
@@ -46,7 +54,10 @@ class PageClient:
         return found
 
     def _ask(self, endpoint: str, *arguments: object) -> dict[str, Any]:
-        answer: dict[str, Any] = self._client.predict(*arguments, api_name=endpoint)
-        if not answer.get("ok"):
-            raise BadState(f"The page says to {endpoint}: {answer.get('sentence', answer)}")
-        return answer
+        return _good(self._client.predict(*arguments, api_name=endpoint), endpoint)
+
+
+def _good(answer: dict[str, Any], endpoint: str) -> dict[str, Any]:
+    if not answer.get("ok"):
+        raise BadState(f"The page says to {endpoint}: {answer.get('sentence', answer)}")
+    return answer
