@@ -222,7 +222,7 @@ class Office:
         """Ask the door to unlock now. Raises DoorOffline when it cannot be asked or does not answer in 3 s."""
         with self.store.write() as session:
             find_door(session, door)
-            record_act(session, by, "unlock", f"{door}: {why}" if why else door)
+            record_act(session, by, "unlock", f"{door}: {why[:256]}" if why else door)
         answer = self.link.ask_unlock(door, by, why)
         sentence = f"{door} is unlocked." if answer.ok else answer.sentence or f"{door} refused: {answer.reason}."
         return UnlockAnswer(answer.ok, answer.reason, sentence)

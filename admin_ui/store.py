@@ -107,8 +107,11 @@ def name_key(name: str) -> str:
 
 
 def find_door(session: Session, name: str) -> DoorRow:
-    """Locked until the end of a writing transaction where the database can. Raises BadInput."""
-    row = session.scalar(select(DoorRow).where(DoorRow.name == name).with_for_update())
+    """In a writing transaction locked until its end, where the database can (SQLite locks whole). Raises BadInput."""
+    query = select(DoorRow).where(DoorRow.name == name)
+    if session.get_bind().get_execution_options().get(WRITING):
+        query = query.with_for_update()
+    row = session.scalar(query)
     if row is None:
         known = ", ".join(session.scalars(select(DoorRow.name).order_by(DoorRow.name))) or "none yet"
         raise BadInput(f"There is no door named {name!r}; the doors are: {known}.")
