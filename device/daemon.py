@@ -24,20 +24,23 @@ from device.health import FrameTimes, Reporter, examine, status_line
 from device.inbox import Inbox
 from device.journal import Journal, finite, now_utc
 from device.link import Link
-from device.outfit import Outfit
+from device.outfit import Outfit, load_settings
 from device.relay import Latch, RelayFault
 from device.sight import Seen
-from firmware_config.errors import BadInput, BadState
+from firmware_config.errors import BadState
 from firmware_config.face import Reason
 from firmware_config.messages import EventDetail
 from firmware_config.pairing import load_door as load_pairing
 from firmware_config.sdnotify import Notifier
-from firmware_config.settings import DoorSettings, load_door
+from firmware_config.settings import DoorSettings, SettingsRefused
 
 log = logging.getLogger("latchkey.daemon")
 
 FRAME_WAIT_S: Final = 0.1
 """How long the loop waits for a frame before it looks after its chores: ten times a second without a camera."""
+
+MESSAGES_A_TURN: Final = 16
+"""Messages handled between two frames: whoever floods the topics must not keep the door from seeing."""
 
 ERRORS_IN_A_ROW: Final = 5
 """Exceptions one after the other that end the process, so that systemd starts a fresh one (DESIGN.md, section 4)."""
@@ -56,7 +59,7 @@ GAVE_UP: Final = 1
 
 def run(settings_path: Path) -> int:
     """`latchkey-device run` -> exit code. SIGTERM and SIGINT end it cleanly, SIGHUP reads the settings anew."""
-    daemon = Daemon(load_door(settings_path), settings_path)
+    daemon = Daemon(load_settings(settings_path), settings_path)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.stop.set())
     signal.signal(signal.SIGHUP, lambda *_: daemon.reload.set())
@@ -164,7 +167,7 @@ class Daemon:
         if self.reload.is_set():
             self.reload.clear()
             self._read_settings_again()
-        while not self._link.inbox.empty():
+        for _ in range(min(self._link.inbox.qsize(), MESSAGES_A_TURN)):
             self._inbox.handle(self._link.inbox.get_nowait())
         self._link.beat()
         self._journal.beat()
@@ -230,9 +233,8 @@ class Daemon:
             return
         self._notifier.reloading(time.monotonic_ns() // 1000)
         try:
-            fresh = load_door(self._settings_path)
-            camera = self._outfit.open_camera(fresh.camera)
-        except BadInput as refused:
+            fresh = load_settings(self._settings_path)
+        except SettingsRefused as refused:
             log.error("The settings stay as they were. %s", refused)  # noqa: TRY400 - the sentence is the fact
         else:
             old, self.settings = self.settings, fresh
@@ -240,7 +242,7 @@ class Daemon:
                 self._start_eyes()
             if fresh.camera != old.camera:
                 self._camera_open.close()
-                self._camera = self._camera_open.enter_context(camera)
+                self._camera = self._camera_open.enter_context(self._outfit.open_camera(fresh.camera))
                 self._start_decider()  # another camera counts its frames anew
             if fresh.model_copy(update={"camera": old.camera, "runtime": old.runtime}) != old:
                 log.warning("Only camera and runtime are read anew; the rest takes effect at the next start.")

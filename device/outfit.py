@@ -7,19 +7,37 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from device.camera import Camera, Frame, open_camera
+from device.camera import Camera, Frame, open_camera, parse_source
 from device.detect import Detector, detector_model
 from device.embed import Encoder
 from device.model import Active
 from device.relay import GpioRelay, Relay
 from device.roster import Holdings
 from device.sight import Seen, look
+from firmware_config.errors import BadInput
 from firmware_config.keys import VerifyKey
 from firmware_config.pairing import DoorPairing
-from firmware_config.settings import CameraSettings, DoorSettings, LockSettings, RuntimeSettings
+from firmware_config.settings import (
+    CameraSettings,
+    DoorSettings,
+    LockSettings,
+    RuntimeSettings,
+    SettingsRefused,
+    load_door,
+)
 
 Look = Callable[[Frame, Active], Seen]
 """The way of a frame up to the match."""
+
+
+def load_settings(path: Path) -> DoorSettings:
+    """door.toml, and that its camera is one. Raises SettingsRefused."""
+    settings = load_door(path)
+    try:
+        parse_source(settings.camera.source)
+    except BadInput as error:
+        raise SettingsRefused(path, [f"camera.source: {error}"]) from error
+    return settings
 
 
 def default_bundle() -> Path:

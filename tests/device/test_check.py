@@ -63,7 +63,7 @@ def test_a_door_in_use_is_found_well_while_its_daemon_runs(door: Door, broker: M
 def test_each_thing_that_is_wrong_gets_an_advice(door: Door, broker: Mosquitto) -> None:
     door.settings.state.mkdir()
     (door.settings.state / "audit.log").write_text("{}\n", encoding="utf-8")
-    found = by_part(check(written(door, "[camera]", 'source = "missing.mp4"')))
+    found = by_part(check(written(door, "[camera]", 'source = "/dev/video99"')))
     assert not found["state"].ok
     assert "line 1" in found["state"].sentence
     assert not found["camera"].ok
