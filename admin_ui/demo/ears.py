@@ -20,7 +20,7 @@ from firmware_config.messages import (
     LockResult,
     Topics,
     decode,
-    unseal,
+    open_event,
 )
 from firmware_config.settings import BrokerSettings
 
@@ -105,7 +105,7 @@ class Ears:
             return
         self._seen.add(event.id)
         try:
-            detail = unseal(self._key, self._topics.event_detail(event.id), EventDetail, event.detail)
+            detail = open_event(self._key, self._topics, event)
         except BadInput:
             detail = EventDetail()  # an event without its detail still happened
         self._news.put(Heard(event.id, event.at, event.outcome, event.reason, detail))

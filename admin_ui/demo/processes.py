@@ -83,10 +83,12 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         """logs: a folder for one log file a program."""
         self._logs = logs
+        # Gradio and pip leave things in the folder for temporary files; this one goes with the demo.
+        self._temporary = logs / "tmp"
         self._running: list[Running] = []
 
     def __enter__(self) -> Processes:
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self._temporary.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(
@@ -106,7 +108,7 @@ class Processes:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=_environment(),
+                env=self._environment(),
             )
         running = Running(name, process, log)
         self._running.append(running)
@@ -121,11 +123,15 @@ class Processes:
             text=True,
             timeout=timeout_s,
             check=False,
-            env=_environment(),
+            env=self._environment(),
         )
         if done.returncode != 0:
             raise BadState(f"{name} failed (exit code {done.returncode}):\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        quiet = {"ORT_DISABLE_TELEMETRY": "1", "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+        return {**os.environ, **quiet, "PYTHONUNBUFFERED": "1", "TMPDIR": str(self._temporary)}
 
     def check(self) -> None:
         """Raises BadState when one of the programs has ended by itself."""
@@ -144,11 +150,6 @@ class Processes:
             if time.monotonic() > deadline:
                 raise BadState(f"{what} did not come up within {timeout_s:.0f} s. The logs are in {self._logs}.")
             time.sleep(0.05)
-
-
-def _environment() -> dict[str, str]:
-    quiet = {"ORT_DISABLE_TELEMETRY": "1", "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    return {**os.environ, **quiet, "PYTHONUNBUFFERED": "1"}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
