@@ -18,7 +18,7 @@ from admin_ui.rollout import roll
 from admin_ui.store import Store, find_door
 from admin_ui.views import DoorNews, DoorView
 from firmware_config.errors import BadInput
-from firmware_config.messages import Applied, Event, EventDetail, Topics, unseal
+from firmware_config.messages import Applied, Event, EventDetail, Topics, open_event
 from firmware_config.roster import Policy
 from firmware_config.settings import BrokerSettings
 
@@ -140,6 +140,6 @@ class FrontDesk:
         for event in events:
             if event.at.tzinfo is None:
                 raise BadInput(f"Event {event.id} of {door} has a time without a zone.")
-            opened.append((event, unseal(keys.door, topics.event_detail(event.id), EventDetail, event.detail)))
+            opened.append((event, open_event(keys.door, topics, event)))
         journal.keep_events(self._store, door, opened)
         return [event.id for event, _ in opened]

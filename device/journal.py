@@ -18,7 +18,7 @@ from device.link import Link
 from device.outbox import Outbox, Pending
 from firmware_config.errors import BadInput, BadState
 from firmware_config.keys import SecretKey
-from firmware_config.messages import Event, EventAck, EventDetail, Topics, decode, encode, seal
+from firmware_config.messages import Event, EventAck, EventDetail, Topics, decode, encode, seal_event
 
 log = logging.getLogger("latchkey.journal")
 
@@ -164,8 +164,15 @@ class Journal:
     def _event(self, facts: dict[str, Any], at: datetime) -> Event:
         event_id = facts["event"]
         detail = EventDetail.model_validate(facts["detail"])
-        sealed = seal(self._door_key, self._topics.event_detail(event_id), detail)
-        return Event(id=event_id, at=at, outcome=facts["outcome"], reason=facts["reason"], detail=sealed)
+        return seal_event(
+            self._door_key,
+            self._topics,
+            event_id=event_id,
+            at=at,
+            outcome=facts["outcome"],
+            reason=facts["reason"],
+            detail=detail,
+        )
 
     def _event_of(self, record: dict[str, Any]) -> Pending | None:
         """An audit record -> the event that a power cut kept from the outbox."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from enum import Enum
 from typing import Annotated, ClassVar, Final, Literal, TypeVar
 
@@ -54,10 +54,6 @@ class Topics:
 
     def __getitem__(self, leaf: str) -> str:
         return f"latchkey/{self.site}/{self.door}/{leaf}"
-
-    def event_detail(self, event_id: str) -> str:
-        """What an event's detail is sealed to, so that no detail can be moved to another event."""
-        return f"{self['event']}#{event_id}"
 
     @classmethod
     def split(cls, topic: str) -> tuple[Topics, str]:
@@ -208,6 +204,34 @@ class Event(Message):
     outcome: Literal["granted", "denied", "notice"]
     reason: str = Field(max_length=64)
     detail: bytes = b""
+
+
+def seal_event(
+    key: SecretKey,
+    topics: Topics,
+    *,
+    event_id: str,
+    at: datetime,
+    outcome: Literal["granted", "denied", "notice"],
+    reason: str,
+    detail: EventDetail,
+) -> Event:
+    """An event whose detail is sealed to its public half: who stands between can read that half, not change it.
+
+    at: with a time zone.
+    """
+    event = Event(id=event_id, at=at, outcome=outcome, reason=reason)
+    return event.model_copy(update={"detail": seal(key, _event_context(topics, event), detail)})
+
+
+def open_event(key: SecretKey, topics: Topics, event: Event) -> EventDetail:
+    """The detail of an event that the door wrote just so. Raises SealRefused, MessageRefused."""
+    return unseal(key, _event_context(topics, event), EventDetail, event.detail)
+
+
+def _event_context(topics: Topics, event: Event) -> str:
+    at = event.at.astimezone(timezone.utc).isoformat()
+    return f"{topics['event']}|{event.id}|{at}|{event.outcome}|{event.reason}"
 
 
 class EventAck(Message):

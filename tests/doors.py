@@ -44,6 +44,7 @@ from firmware_config.messages import (
     Topics,
     decode,
     encode,
+    open_event,
     seal,
     unseal,
 )
@@ -201,7 +202,7 @@ class Page:
         return list(once.values())
 
     def detail(self, event: Event) -> EventDetail:
-        return unseal(self._door_key, TOPICS.event_detail(event.id), EventDetail, event.detail)
+        return open_event(self._door_key, TOPICS, event)
 
     def lock_results(self) -> list[LockResult]:
         return [decode(LockResult, payload, "lock/result") for payload in self.payloads("lock/result")]

@@ -12,7 +12,7 @@ from admin_ui.service import Office
 from admin_ui.views import DoorOffline
 from firmware_config.broker import Connection
 from firmware_config.keys import SecretKey
-from firmware_config.messages import Event, EventDetail, Topics, encode, seal
+from firmware_config.messages import EventDetail, Topics, encode, seal_event
 from firmware_config.settings import AdminSettings
 from tests.admin_ui.real_door import RealDoor
 from tests.brokers import Mosquitto
@@ -200,9 +200,10 @@ def stranger(broker: Mosquitto) -> Iterator[Connection]:
 
 def made_event(key: SecretKey, number: int = 1) -> bytes:
     event_id = f"{number:032x}"
-    detail = seal(key, TOPICS.event_detail(event_id), EventDetail(person="Mallory"))
     at = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    return encode(Event(id=event_id, at=at, outcome="granted", reason="granted", detail=detail))
+    detail = EventDetail(person="Mallory")
+    event = seal_event(key, TOPICS, event_id=event_id, at=at, outcome="granted", reason="granted", detail=detail)
+    return encode(event)
 
 
 def test_events_that_the_door_did_not_write_are_not_kept(

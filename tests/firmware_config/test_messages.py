@@ -28,7 +28,9 @@ from firmware_config.messages import (
     Topics,
     decode,
     encode,
+    open_event,
     seal,
+    seal_event,
     unseal,
 )
 
@@ -122,11 +124,37 @@ def test_very_deep_json_is_refused() -> None:
 def test_a_sealed_message_is_good_on_its_topic_only() -> None:
     topics = Topics("office", "front")
     detail = EventDetail(person="Ada", person_id="1")
-    sealed = seal(KEY, topics.event_detail("e1"), detail)
+    sealed = seal(KEY, topics["answer"], detail)
     assert b"Ada" not in sealed
-    assert unseal(KEY, topics.event_detail("e1"), EventDetail, sealed) == detail
+    assert unseal(KEY, topics["answer"], EventDetail, sealed) == detail
     with pytest.raises(SealRefused):
-        unseal(KEY, topics.event_detail("e2"), EventDetail, sealed)
+        unseal(KEY, topics["ask"], EventDetail, sealed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "b" * 32},
+        {"outcome": "granted"},
+        {"reason": "granted"},
+        {"at": datetime(2026, 11, 22, 9, 0, 1, tzinfo=timezone.utc)},
+    ],
+)
+def test_who_stands_between_cannot_change_the_public_half_of_an_event(change: dict[str, object]) -> None:
+    topics = Topics("office", "front")
+    event = seal_event(
+        KEY,
+        topics,
+        event_id="a" * 32,
+        at=datetime(2026, 11, 22, 9, 0, tzinfo=timezone.utc),
+        outcome="denied",
+        reason="unknown_face",
+        detail=EventDetail(person="Ada"),
+    )
+    delivered = decode(Event, encode(event), topics["event"])
+    assert open_event(KEY, topics, delivered).person == "Ada"
+    with pytest.raises(SealRefused):
+        open_event(KEY, topics, delivered.model_copy(update=change))
 
 
 def test_topics_read_back() -> None:
