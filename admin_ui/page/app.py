@@ -67,6 +67,9 @@ def create_app(office: Office) -> FastAPI:
     uploads.mkdir(parents=True, mode=0o700)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
 
+    # Gradio serves nothing but what was uploaded; that keys and store are no exception is said once more here.
+    kept = [str(path) for path in office.settings.state.iterdir() if path != uploads]
+
     sessions = Sessions(office.session_key())
     app = FastAPI(title="Latchkey", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard, read_session=sessions.read)
@@ -87,7 +90,7 @@ def create_app(office: Office) -> FastAPI:
         mcp_server=False,
         show_error=True,
         max_file_size=MAX_PHOTO_BYTES,
-        blocked_paths=[str(office.settings.state)],
+        blocked_paths=kept,
         theme=THEME,
         head=HEAD,
     )

@@ -123,7 +123,7 @@ def door_card(door: DoorView, link_sentence: str = "") -> str:
 
 def _step(door: DoorView) -> str:
     if door.in_step:
-        return f"list {door.generation}, as sent"
+        return f"up to date, list {door.generation}"
     if door.applied_generation == 0:
         return f"list {door.generation} sent, none running yet"
     return f"list {door.generation} sent, {door.applied_generation} running"

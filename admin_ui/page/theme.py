@@ -17,19 +17,18 @@ HEAD: Final = """
 <meta name="color-scheme" content="light dark">
 <script>
 (() => {
+  // Gradio changes texts in place, so what is not yet local is known by its zone, not by being new.
   const local = (node) => {
     const moment = new Date(node.dateTime);
-    if (node.dataset.local || Number.isNaN(moment.getTime())) return;
+    if (!node.textContent.endsWith('UTC') || Number.isNaN(moment.getTime())) return;
     const today = moment.toDateString() === new Date().toDateString();
-    const style = today ? { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }
-                        : { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
-    node.dataset.local = '1';
+    const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+    const style = today ? { ...clock, second: '2-digit' } : { day: 'numeric', month: 'short', ...clock };
     node.title = moment.toLocaleString();
     node.textContent = moment.toLocaleString([], style);
   };
-  const all = (root) => root.querySelectorAll && root.querySelectorAll('time[datetime]').forEach(local);
-  new MutationObserver((changes) => changes.forEach((c) => c.addedNodes.forEach(all)))
-    .observe(document.documentElement, { childList: true, subtree: true });
+  new MutationObserver(() => document.querySelectorAll('time[datetime]').forEach(local))
+    .observe(document.documentElement, { childList: true, characterData: true, subtree: true });
 })();
 </script>
 """

@@ -1,0 +1,163 @@
+"""Who gets past the login, and what every answer of the page carries."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from itsdangerous import TimestampSigner
+
+from admin_ui.keyring import Keyring
+from admin_ui.page.guard import OPEN_PATHS
+from admin_ui.page.login import COOKIE, FREE_TRIES, LONGEST_WAIT_S, SESSION_S, Sessions, Throttle
+from tests.page_server import ACCOUNT, PASSWORD, PageServer
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., bytes]) -> Iterator[PageServer]:
+    """The page, without a broker."""
+    folder = tmp_path_factory.mktemp("page")
+    server = PageServer(folder, folder / "toy.latchkey")
+    (folder / "toy.latchkey").write_bytes(make_bundle(Keyring(server.settings.state).site))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def browser(page: PageServer) -> Iterator[httpx.Client]:
+    """A client that behaves like a browser without a session."""
+    with httpx.Client(base_url=page.url, headers={"Accept": "text/html"}) as client:
+        yield client
+
+
+def test_stranger_is_sent_to_the_login_and_a_program_is_told_so(browser: httpx.Client) -> None:
+    sent = browser.get("/")
+    assert (sent.status_code, sent.headers["location"]) == (303, "/login")
+    for path in ("/config", "/gradio_api/info", "/portrait/x.png", "/gradio_api/file=/etc/passwd", "/theme.css"):
+        assert browser.get(path, headers={"Accept": "application/json"}).status_code == 401, path
+
+
+def test_upload_without_session_is_refused(browser: httpx.Client) -> None:
+    answer = browser.post("/gradio_api/upload", files={"files": ("a.png", b"x")})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", sorted(OPEN_PATHS))
+def test_what_the_login_needs_is_open(browser: httpx.Client, path: str) -> None:
+    assert browser.get(path).status_code == 200
+
+
+def test_right_password_opens_the_page(browser: httpx.Client, page: PageServer) -> None:
+    answer = page.log_in(browser)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert f"Max-Age={SESSION_S}" in cookie
+    assert browser.get("/").status_code == 200
+
+
+def test_wrong_password_says_what_to_do_and_opens_nothing(browser: httpx.Client, page: PageServer) -> None:
+    answer = page.log_in(browser, "wrong")
+    assert answer.status_code == 401
+    assert "do not go together" in answer.text
+    assert "latchkey-admin password" in answer.text
+    assert "set-cookie" not in answer.headers
+    assert browser.get("/").status_code == 303
+
+
+def test_account_is_escaped_in_the_form(browser: httpx.Client, page: PageServer) -> None:
+    assert page.log_in(browser).status_code == 303  # no guesses are counted against us now
+    answer = browser.post("/login", data={"account": '"><script>alert(1)</script>', "password": "x"})
+    assert "&lt;script&gt;" in answer.text
+    assert "<script>alert" not in answer.text
+
+
+def test_guessing_is_slowed_down_and_says_for_how_long(browser: httpx.Client, page: PageServer) -> None:
+    assert page.log_in(browser).status_code == 303
+    guess = {"account": ACCOUNT, "password": "wrong"}
+    answers = [browser.post("/login", data=guess) for _ in range(FREE_TRIES + 1)]
+    assert [answer.status_code for answer in answers] == [401] * FREE_TRIES + [429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert "Wait" in answers[-1].text
+    # Even the right password waits, and is good again after it.
+    assert browser.post("/login", data={"account": ACCOUNT, "password": PASSWORD}).status_code == 429
+    assert page.log_in(browser).status_code == 303
+
+
+def test_log_out_ends_the_session_even_for_who_kept_the_cookie(browser: httpx.Client, page: PageServer) -> None:
+    page.log_in(browser)
+    kept = browser.cookies[COOKIE]
+    assert browser.get("/").status_code == 200
+    assert browser.post("/logout").status_code == 303
+    browser.cookies.clear()
+    assert browser.get("/", headers={"Cookie": f"{COOKIE}={kept}"}).status_code == 303
+
+
+def test_request_from_another_site_is_refused_with_a_good_cookie(browser: httpx.Client, page: PageServer) -> None:
+    page.log_in(browser)
+    for foreign in ({"Origin": "https://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = browser.post("/gradio_api/queue/join", json={}, headers=foreign)
+        assert answer.status_code == 403, foreign
+        assert "another site" in answer.text
+    assert page.log_in(browser, headers={"Origin": "https://evil.test"}).status_code == 403
+    assert page.log_in(browser, headers={"Origin": page.url}).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/healthz", "/config", "/no-such-page"])
+def test_every_answer_forbids_frames_and_foreign_content(browser: httpx.Client, path: str) -> None:
+    headers = browser.get(path).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_keys_are_not_served_to_who_is_logged_in(browser: httpx.Client, page: PageServer) -> None:
+    page.log_in(browser)
+    keys = sorted(page.settings.state.rglob("*.key"))
+    assert keys
+    for path in keys:
+        assert browser.get(f"/gradio_api/file={path}").status_code in (403, 404), path
+
+
+def test_forged_and_foreign_cookies_are_no_session() -> None:
+    cookie = Sessions(b"a" * 32).open("olga")
+    assert Sessions(b"b" * 32).read(cookie) is None
+    assert Sessions(b"a" * 32).read(cookie + "x") is None
+    assert Sessions(b"a" * 32).read("") is None
+    session = Sessions(b"a" * 32).read(cookie)
+    assert session is not None
+    assert session.account == "olga"
+
+
+def test_session_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = Sessions(b"a" * 32)
+    cookie = sessions.open("olga")
+    now = TimestampSigner.get_timestamp
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda signer: now(signer) + SESSION_S + 2)
+    assert sessions.read(cookie) is None
+
+
+def test_throttle_doubles_the_wait_up_to_a_minute() -> None:
+    throttle = Throttle()
+    waits = []
+    for _ in range(FREE_TRIES + 9):
+        throttle.failed("here", now=100.0)
+        waits.append(throttle.wait_s("here", now=100.0))
+    assert waits[: FREE_TRIES - 1] == [0.0] * (FREE_TRIES - 1)
+    assert waits[FREE_TRIES - 1 : FREE_TRIES + 3] == [1.0, 2.0, 4.0, 8.0]
+    assert waits[-1] == LONGEST_WAIT_S
+    assert throttle.wait_s("elsewhere", now=100.0) == 0.0
+    assert throttle.wait_s("here", now=100.0 + LONGEST_WAIT_S) == 0.0
+
+
+def test_throttle_forgets_after_success_and_stays_small() -> None:
+    throttle = Throttle()
+    for number in range(20_000):
+        throttle.failed(str(number), now=0.0)
+    assert len(throttle._failures) <= 4096
+    for _ in range(FREE_TRIES):
+        throttle.failed("here", now=0.0)
+    throttle.succeeded("here")
+    assert throttle.wait_s("here", now=0.0) == 0.0
