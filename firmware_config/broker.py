@@ -7,6 +7,7 @@ message that it did not keep itself (docs/adr/0003).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import ssl
@@ -103,7 +104,9 @@ class Connection:
                 log.warning("The last message on %s did not get out.", last_words.topic)
         self._up.clear()
         self._client.disconnect()
-        self._client.loop_stop()
+        # paho 2.2: the network thread clears its own handle as it ends, also between loop_stop's look and its join.
+        with contextlib.suppress(AttributeError):
+            self._client.loop_stop()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Hand a message to the socket now, or return False. Never queued for later."""

@@ -122,7 +122,7 @@ class StagedCamera(Camera):
         self.showing = ""
         self.trouble = ""
         self.delay_s = 0.0
-        self._count = 0
+        self.taken = 0
 
     def __enter__(self) -> StagedCamera:
         return self
@@ -135,9 +135,9 @@ class StagedCamera(Camera):
         time.sleep(FRAME_S)
         if self.trouble:
             return None
-        self._count += 1
+        self.taken += 1
         captured = time.monotonic() - self.delay_s
-        return Frame(np.zeros((2, 2, 3), np.uint8), captured, self._count, self.showing)
+        return Frame(np.zeros((2, 2, 3), np.uint8), captured, self.taken, self.showing)
 
     @property
     def state(self) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def until(condition: Callable[[], object], timeout_s: float = 10.0, step_s: float = 0.02) -> bool:
+def until(condition: Callable[[], object], timeout_s: float = 20.0, step_s: float = 0.02) -> bool:
     """True as soon as the condition holds, False when it does not within the time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

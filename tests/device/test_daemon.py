@@ -62,8 +62,11 @@ def opened(door: Door, page: Page) -> Door:
 
 
 def visit(door: Door, who: str, seconds: float = 0.4) -> None:
+    """At least so long, and until the door has taken some frames: a busy machine takes its time."""
+    before = door.camera.taken
     door.camera.showing = who
     time.sleep(seconds)
+    assert until(lambda: door.camera.taken >= before + 12)
     door.camera.showing = ""
 
 
