@@ -148,7 +148,8 @@ class Processes:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise BadState(f"{what} did not come up within {timeout_s:.0f} s. The logs are in {self._logs}.")
+                words = "".join(f"\n{running.name}: {running.last_lines()}" for running in self._running)
+                raise BadState(f"{what} did not come up within {timeout_s:.0f} s. What the programs said last:{words}")
             time.sleep(0.05)
 
 

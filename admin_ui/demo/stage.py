@@ -29,11 +29,11 @@ SITE: Final = "demo"
 RELAY_OPENS: Final = "The lock opens."
 """What the simulated relay prints (device/relay.py)."""
 
-COMMAND_S: Final = 60.0
-"""For `init` and `door add`: a few seconds each on a free machine."""
-PAGE_S: Final = 90.0
-"""Gradio takes 5 s to import on a laptop, ten times that on a board that does other things."""
-DOOR_S: Final = 60.0
+COMMAND_S: Final = 120.0
+"""For `init` and `door add`: two seconds each on a free machine."""
+PAGE_S: Final = 240.0
+"""Gradio takes 5 s to import on a laptop; right after its installation, on a machine with other work, two minutes."""
+DOOR_S: Final = 120.0
 
 PHOTO_SCALE: Final = 4
 """AT&T photos have 92x112 pixels; this makes them the size that people upload."""
