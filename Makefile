@@ -9,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test lint format clean screenshots
+.PHONY: help demo demo-check test lint format clean
 
 DEMO := .venv-demo
 TEST := .venv-test

@@ -25,6 +25,12 @@ def add_demo(commands: Commands) -> None:
     demo.add_argument("--camera", default="", help="as in door.toml (default: the first webcam, otherwise demo:)")
     demo.add_argument("--port", type=_port, default=PORT, help=f"of the page (default {PORT}, or the next free one)")
     demo.add_argument("--embedded-broker", action="store_true", help="amqtt even where Mosquitto is installed")
+    demo.add_argument(
+        "--owners-wanted",
+        type=_share,
+        default=None,
+        help="with --check: share of owners that must get in (default 0.9)",
+    )
     demo.set_defaults(command=run_demo)
 
 
@@ -34,8 +40,10 @@ def run_demo(options: argparse.Namespace) -> int:
     try:
         if options.check:
             from admin_ui.demo.check import check  # noqa: PLC0415 - the other commands do without OpenCV and Gradio
+            from admin_ui.demo.tally import OWNERS_WANTED  # noqa: PLC0415 - the same
 
-            return check(options.port, embedded_broker=options.embedded_broker)
+            wanted = OWNERS_WANTED if options.owners_wanted is None else options.owners_wanted
+            return check(options.port, embedded_broker=options.embedded_broker, owners_wanted=wanted)
         from admin_ui.demo.show import show  # noqa: PLC0415 - the same
 
         return show(options.camera, options.port, embedded_broker=options.embedded_broker)
@@ -51,6 +59,13 @@ def _port(text: str) -> int:
     if not 1 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port: 1 to 65535")
     return number
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share: 0 to 1")
+    return share
 
 
 def _end_on_signals() -> None:
