@@ -9,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test lint format clean
+.PHONY: help demo demo-check test lint format clean screenshots
 
 DEMO := .venv-demo
 TEST := .venv-test
@@ -65,6 +65,9 @@ lint: $(TEST)/ready
 
 test: lint
 	$(TEST)/bin/python -m pytest $(ARGS)
+
+screenshots: $(TEST)/ready
+	$(TEST)/bin/python -m tests.browser.screenshots docs/images
 
 format: $(TEST)/ready
 	$(TEST)/bin/ruff check --fix .

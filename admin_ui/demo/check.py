@@ -41,8 +41,9 @@ def say(sentence: str) -> None:
 
 
 def check(port: int, *, embedded_broker: bool = False, owners_wanted: float = OWNERS_WANTED) -> int:
-    """-> exit code: 0 when no stranger and at least the wanted share of the owners got in. Raises BadState, LostLink, OSError.
+    """-> exit code: 0 when no stranger and at least the wanted share of the owners got in.
 
+    Raises BadState, LostLink, OSError.
     The JSON's enrol_to_door_ms is the median, over the ten people, of the time from handing a photo to the page until
     the page says that every door runs the new list; frame_to_unlock_ms goes from the deciding frame's capture to the
     unlock being handed to the socket.
