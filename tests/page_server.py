@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ ACCOUNT = "admin"
 PASSWORD = "correct horse battery"
 START_LIMIT_S = 60.0
 """Gradio alone takes five seconds to import on two busy cores."""
+STOP_LIMIT_S = 30.0
 ROOT = Path(__file__).parent.parent
 
 
@@ -56,9 +59,17 @@ class PageServer:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.terminate()
-            self._process.wait(20)
-            self._process = None
+            process, self._process = self._process, None
+            process.terminate()
+            try:
+                process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                # Where it hangs stands in its log.
+                process.send_signal(signal.SIGUSR1)
+                time.sleep(1)
+                process.kill()
+                process.wait()
+                raise AssertionError(f"the page does not stop: {self.log.read_text()}") from None
 
     def _answers(self) -> bool:
         try:
@@ -76,6 +87,7 @@ class PageServer:
 
 
 def main(settings_path: str, bundle: str) -> int:
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     from admin_ui.service import Office
     from admin_ui.serving import serve
     from firmware_config.settings import load_admin

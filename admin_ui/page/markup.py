@@ -178,7 +178,8 @@ def _event(item: EventView) -> str:
     if item.by:
         sentence = f"{sentence} By {item.by}."
     near = f"distance {item.distance:.2f}" if item.distance is not None else ""
-    facts = " · ".join(part for part in (item.reason.replace("_", " "), near, item.scene) if part)
+    scene = f"scene {item.scene}" if item.scene else ""
+    facts = " · ".join(part for part in (item.reason.replace("_", " "), near, scene) if part)
     detail = f"<p>{esc(sentence)}</p>" if sentence else ""
     return (
         f'<li class="lk-{kind}">{when(item.at)}<div><strong>{esc(title)}</strong>{detail}'

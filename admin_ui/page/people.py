@@ -46,15 +46,16 @@ class PeopleWork:
         names = [door.name for door in self._office.doors()]
         return gr.update(choices=names, value=names, visible=len(names) > 1), self.listed()
 
-    def look(self, file: File) -> tuple[str, Any]:
-        """-> verdict, confirm."""
+    def look(self, file: File) -> tuple[str, Any, Any]:
+        """-> verdict, confirm, status: a new photo makes what was said about the last one old; an empty place for a
+        photo does not, for that is how enrolling ends."""
         hidden = gr.update(value=False, visible=False)
         if file is None:
-            return "", hidden
+            return "", hidden, gr.skip()
         try:
-            return markup.verdict(self._office.examine(photo_bytes(file, self._uploads))), hidden
+            return markup.verdict(self._office.examine(photo_bytes(file, self._uploads))), hidden, ""
         except LatchkeyError as error:
-            return markup.verdict(None, str(error)), hidden
+            return markup.verdict(None, str(error)), hidden, ""
 
     def enrol(
         self, who: str, file: File, doors: list[str], sure: bool, wanted: str, request: gr.Request
@@ -148,7 +149,7 @@ def people_tab(office: Office, uploads: Path) -> tuple[list[Any], Callable[[], A
             removed = html(elem_id="lk-remove-status")
             people = html(elem_id="lk-people", js_on_load=ROW_CLICK)
 
-    photo.change(work.look, photo, [verdict, confirm], preprocess=False, **private)
+    photo.change(work.look, photo, [verdict, confirm, status], preprocess=False, **private)
     gr.on(
         [enrol.click, name.submit],
         work.enrol,

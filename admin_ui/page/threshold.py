@@ -39,16 +39,20 @@ class ThresholdWork:
             graph, words = self._drawn(name, view.tau)
         except LatchkeyError as error:
             return *[gr.skip()] * 4, markup.note(str(error), "bad")
-        measured = f'<p class="lk-quiet">Measured on: {markup.esc(view.source)} The dashed line is what runs now.</p>'
-        moved = gr.update(minimum=view.low, maximum=view.high, step=view.step, value=view.tau)
+        measured = (
+            '<p class="lk-quiet">The dashed line is what runs now.</p>'
+            f'<p class="lk-quiet">Measured on: {markup.esc(view.source)}</p>'
+        )
+        moved = gr.update(minimum=view.low, maximum=view.high, step=view.step, value=round(view.tau, 4))
         return graph, words, moved, measured, ""
 
-    def slide(self, name: str | None, tau: float) -> tuple[Any, Any, str]:
-        """-> plot, meaning, status."""
+    def slide(self, name: str | None, tau: float) -> tuple[Any, Any, Any]:
+        """-> plot, meaning, status. Touches neither slider nor a status that says something: on a slow line this
+        answer may come after the next click."""
         if not name:
             return gr.skip(), gr.skip(), markup.note(NO_DOOR)
         try:
-            return *self._drawn(name, tau), ""
+            return *self._drawn(name, tau), gr.skip()
         except LatchkeyError as error:
             return gr.skip(), gr.skip(), markup.note(str(error), "bad")
 
@@ -96,7 +100,10 @@ def threshold_tab(office: Office, tab: Any) -> tuple[list[Any], Callable[[], Any
         source = html(elem_id="lk-source")
 
     outputs = [plot, meaning, slider, source, status]
-    gr.on([chosen.change, back.click, tab.select], work.show, chosen, outputs, **private)
-    slider.input(work.slide, [chosen, slider], [plot, meaning, status], trigger_mode="always_last", **private)
+    gr.on([chosen.change, back.click], work.show, chosen, outputs, **private)
+    drawing = [plot, meaning, status]
+    slider.input(work.slide, [chosen, slider], drawing, trigger_mode="always_last", **private)
+    # The newest events are drawn when somebody looks; a threshold that was moved and not yet applied stays.
+    tab.select(work.slide, [chosen, slider], drawing, **private)
     apply.click(work.apply, [chosen, slider], [plot, meaning, status, apply], **private)
     return [chosen, *outputs], work.fill

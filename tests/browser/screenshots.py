@@ -68,7 +68,7 @@ def choose(page: Page, folder: Path, name: str, face: ImageArray) -> None:
     """Put a photo and a name into the form."""
     grown = cv2.resize(face, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     path = folder / "photo.png"
-    cv2.imwrite(str(path), cv2.copyMakeBorder(grown, 40, 40, 150, 150, cv2.BORDER_REPLICATE))
+    cv2.imwrite(str(path), grown)
     page.locator("#lk-photo").get_by_role("button", name="Upload").first.click()
     page.locator("#lk-photo input[type=file]").set_input_files(path)
     page.get_by_label("Name").fill(name)
