@@ -1,0 +1,104 @@
+"""Bad input ends in one sentence and exit code 2; a bundle goes from a run to an inspected file."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmware_config.bundle import BundleRefused, read_bundle
+from firmware_config.keys import SigningKey, VerifyKey
+from trainer import calibrate, train
+from trainer.cli import main
+from trainer.config import Config
+
+
+def _sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["train", "nowhere.toml"], "cannot be read"),
+        (["evaluate", "nowhere.latchkey", "--protocol", "att"], "cannot be read"),
+        (["export", "nowhere", "--out", "x.onnx"], "Train first"),
+        (["inspect", "nowhere.latchkey"], "cannot be read"),
+        (["tutorial-report", "nowhere"], "Train first"),
+    ],
+)
+def test_what_is_not_there_is_said(arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert part in _sentence(capsys)
+
+
+def test_missing_data_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    door = Path(train.__file__).parent / "configs/door.toml"
+    assert main(["train", str(door), "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert "--data DIR" in _sentence(capsys)
+
+
+def test_a_file_that_is_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "no.latchkey"
+    path.write_bytes(b"not a zip")
+    assert main(["inspect", str(path)]) == 2
+    assert "not a whole bundle" in _sentence(capsys)
+
+
+def test_keygen_keeps_the_private_half_private_and_never_overwrites(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "release.key"
+    assert main(["keygen", str(path)]) == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    VerifyKey.load(tmp_path / "release.pub").verify(SigningKey.load(path).sign(b"bundle"), b"bundle")
+    before = path.read_bytes()
+    assert main(["keygen", str(path)]) == 2
+    assert "is there already" in _sentence(capsys)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_from_a_run_to_a_signed_bundle(
+    tiny_door: Config,
+    shard_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(calibrate, "BOOTSTRAPS", 5)
+    config = tiny_door.model_copy(
+        update={"data": tiny_door.data.model_copy(update={"calibration_people": 6, "validation_people": 2})}
+    )
+    monkeypatch.setattr(calibrate, "FEWEST_IMPOSTORS", 100)
+    # Untrained, the network's outputs are smaller than a step of int8: a little training makes them real.
+    faces, split = train.load_faces(config, shard_folder)
+    train.train(config, faces, split, tmp_path / "run", lambda _line: None)
+    key, bundle = tmp_path / "release.key", tmp_path / "tiny.latchkey"
+    assert main(["keygen", str(key)]) == 0
+    arguments = ["bundle", str(tmp_path / "run"), "--out", str(bundle), "--name", "tiny", "--version", "1.2.3"]
+    assert main([*arguments, "--data", str(shard_folder)]) == 0, capsys.readouterr().err
+    trusted = [VerifyKey.load(tmp_path / "release.pub")]
+    with pytest.raises(BundleRefused, match="not signed"):
+        read_bundle(bundle.read_bytes(), trusted)
+    assert main(["sign", str(bundle), "--key", str(key)]) == 0
+    read = read_bundle(bundle.read_bytes(), trusted)
+    assert (read.manifest.name, read.manifest.version) == ("tiny", "1.2.3")
+    assert "CelebA" in read.model_card
+    assert read.calibration.identities >= 6
+    capsys.readouterr()
+    assert main(["inspect", str(bundle), "--trust", str(tmp_path / "release.pub"), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["manifest"]["encoder_id"] == read.manifest.encoder_id
+    assert shown["signature"] == "by release.pub"
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys, trainer.cli; trainer.cli.build_parser(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

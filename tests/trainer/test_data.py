@@ -1,0 +1,106 @@
+"""Shards are read whole and alike, and nobody is in two parts of a split."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firmware_config.errors import BadInput
+from trainer import data, sampling
+
+
+def test_shards_are_read_in_the_order_of_their_keys(shard_folder: Path) -> None:
+    faces = data.read_shards(data.shards(shard_folder, "faces-celeba"))
+    assert faces.pixels.shape == (52, 128, 128, 3)
+    assert list(faces.keys) == sorted(faces.keys)
+    assert faces.people == 16
+    assert np.bincount(faces.identities).tolist() == [4] * 12 + [1] * 4
+    assert faces.centre().shape == (52, 112, 112, 3)
+
+
+def test_images_without_identity_are_people_of_their_own(shard_folder: Path) -> None:
+    unnamed = data.read_shards(data.shards(shard_folder, "faces-fairface"), limit=5)
+    assert unnamed.people == len(unnamed) == 5
+    both = data.join(data.read_shards(data.shards(shard_folder, "faces-celeba")), unnamed)
+    assert both.people == 21
+    assert both.identities[-5:].tolist() == [16, 17, 18, 19, 20]
+
+
+def test_missing_shards_name_the_option(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--data DIR"):
+        data.shards(tmp_path, "faces-celeba")
+
+
+def test_a_shard_without_images_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "faces-celeba-00.tar", "w") as archive:
+        entry = tarfile.TarInfo("ca-00001-000001.txt")
+        archive.addfile(entry)
+    with pytest.raises(BadInput, match="webp"):
+        data.read_shards(data.shards(tmp_path, "faces-celeba"))
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(seed=st.integers(0, 2**31), counts=st.lists(st.integers(1, 5), min_size=8, max_size=30))
+def test_nobody_is_in_two_parts_of_a_split(seed: int, counts: list[int]) -> None:
+    counts += [2, 2, 2, 2]
+    identities = np.repeat(np.arange(len(counts)), counts)
+    split = data.split_people(identities, seed, calibration=2, validation=1)
+    parts = [set(identities[rows].tolist()) for rows in (split.train, split.calibration, split.validation)]
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
+    assert sorted(np.concatenate([split.train, split.calibration, split.validation])) == list(range(len(identities)))
+    again = data.split_people(identities, seed, calibration=2, validation=1)
+    assert np.array_equal(split.calibration, again.calibration)
+
+
+def test_another_seed_gives_another_split() -> None:
+    identities = np.repeat(np.arange(200), 3)
+    first, second = (data.split_people(identities, seed, 50, 20) for seed in (1, 2))
+    assert not np.array_equal(first.calibration, second.calibration)
+
+
+def test_a_split_that_leaves_nobody_to_train_on_is_refused() -> None:
+    with pytest.raises(BadInput, match="leave none of 3"):
+        data.split_people(np.array([0, 0, 1, 1, 2, 2]), 0, calibration=2, validation=1)
+
+
+def test_people_times_images() -> None:
+    identities = np.array([0] * 6 + [1] * 2 + [2] * 4 + [3, 4, 5])
+    for rows in sampling.people_times_images(identities, 3, 4, 2, batches=5, seed=1, epoch=0):
+        counts = np.bincount(identities[rows], minlength=6)
+        assert counts[:3].tolist() == [4, 4, 4]
+        assert sorted(counts[3:].tolist()) == [0, 2, 2]
+
+
+def test_half_of_the_pairs_are_the_same_person_in_two_images() -> None:
+    identities = np.repeat(np.arange(7), 4)
+    for rows in sampling.pairs(identities, 16, batches=4, seed=2, epoch=3):
+        first, second = rows[:16], rows[16:]
+        assert int((identities[first] == identities[second]).sum()) == 8
+        assert not np.any(first == second)
+
+
+def test_an_epoch_of_shuffled_rows_has_each_once() -> None:
+    rows = np.concatenate(list(sampling.shuffled(np.arange(64), 16, seed=0, epoch=1)))
+    assert sorted(rows.tolist()) == list(range(64))
+    other = np.concatenate(list(sampling.shuffled(np.arange(64), 16, seed=0, epoch=2)))
+    assert not np.array_equal(rows, other)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda few: sampling.shuffled(few, 16, 0, 0),
+        lambda few: sampling.people_times_images(few, 3, 2, 0, 1, 0, 0),
+        lambda few: sampling.pairs(few, 4, 1, 0, 0),
+    ],
+)
+def test_too_few_people_for_a_batch_is_a_sentence(ask: object) -> None:
+    with pytest.raises(BadInput):
+        next(ask(np.array([0])))  # type: ignore[operator]

@@ -1,0 +1,76 @@
+"""What a camera does to a face, done to a whole batch at once, so that it costs little beside the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from firmware_config.face import CROP_SIZE
+from trainer.encoders import PIXEL_MEAN, PIXEL_SCALE
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much. Shares are of the images, 0 to 1; the defaults suit a door."""
+
+    turn_degrees: float = 8.0
+    zoom: float = 0.07
+    shift_pixels: float = 3.5
+    """Of the 112: about what YuNet's landmarks are off by on a small face."""
+    brightness: float = 0.3
+    contrast: float = 0.3
+    grey_share: float = 0.3
+    """Cameras turn grey under infrared light; AT&T's are grey."""
+    small_share: float = 0.2
+    """Seen from afar: shrunk to a half or a quarter and enlarged again."""
+    noise: float = 0.02
+    """Standard deviation at most, in units of the network's input."""
+
+
+def normalise(crops: Tensor) -> Tensor:
+    """uint8[N, H, W, 3] -> float32[N, 3, H, W], about -1 to 1. The export graph does the same inside."""
+    return (crops.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
+
+
+def augment(crops: Tensor, pixels: int, how: Augmentation, random: torch.Generator) -> Tensor:
+    """crops: uint8[N, 128, 128, 3] -> float32[N, 3, pixels, pixels], about -1 to 1.
+
+    Turns, zooms, shifts, mirrors, shrinks to `pixels` in one resampling; then light, colour, blur, noise.
+    """
+    count, side = crops.shape[0], crops.shape[1]
+    images = normalise(crops)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(count, generator=random) * (high - low) + low
+
+    angle = uniform(-how.turn_degrees, how.turn_degrees) * (torch.pi / 180.0)
+    # The grid runs -1 to 1 over the 128 pixels; the door's crop is the middle 112 of them.
+    zoom = uniform(1.0 - how.zoom, 1.0 + how.zoom) * (CROP_SIZE / side)
+    mirror = torch.where(uniform(0.0, 1.0) < 0.5, -1.0, 1.0)
+    shift = 2.0 * how.shift_pixels / side
+    rows_x = torch.stack([zoom * angle.cos() * mirror, -zoom * angle.sin(), uniform(-shift, shift)], dim=1)
+    rows_y = torch.stack([zoom * angle.sin() * mirror, zoom * angle.cos(), uniform(-shift, shift)], dim=1)
+    grid = functional.affine_grid(torch.stack([rows_x, rows_y], dim=1), [count, 3, pixels, pixels], align_corners=False)
+    images = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+    gain = uniform(1.0 - how.contrast, 1.0 + how.contrast)[:, None, None, None]
+    offset = uniform(-how.brightness, how.brightness)[:, None, None, None]
+    images = images * gain + offset
+    grey = uniform(0.0, 1.0) < how.grey_share
+    # Rec. 601 luma, as cv2's and Pillow's grey.
+    weights = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
+    images[grey] = (images[grey] * weights).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    draw = uniform(0.0, 1.0)
+    for small, chosen in (
+        (pixels // 2, draw < how.small_share / 2),
+        (pixels // 4, draw > 1 - how.small_share / 2),
+    ):
+        if bool(chosen.any()):
+            shrunk = functional.interpolate(images[chosen], size=(small, small), mode="area")
+            images[chosen] = functional.interpolate(shrunk, size=(pixels, pixels), mode="bilinear", align_corners=False)
+    strength = uniform(0.0, how.noise)[:, None, None, None]
+    images = images + strength * torch.randn(images.shape, generator=random)
+    return images.clamp(-1.0, 1.0)

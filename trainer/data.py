@@ -1,0 +1,165 @@
+"""Images of people: WebDataset shards and the AT&T faces, and who of them is used for what."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from firmware_config.att import att_faces
+from firmware_config.errors import BadInput
+from firmware_config.face import CROP_SIZE, ImageArray
+
+IntArray = npt.NDArray[np.int64]
+
+SHARD_SIZE: Final = 128
+"""Side of a crop in the shards, pixels: the door's 112 and 8 more on every side."""
+
+BORDER: Final = (SHARD_SIZE - CROP_SIZE) // 2
+"""What a shard's crop has more than the door's, pixels on every side."""
+
+UNNAMED_PREFIX: Final = "ff-"
+"""Keys of FairFace, which has no identities: each image counts as a person of its own."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """pixels: uint8[M, S, S, C], 0 to 255; identities: int64[M], 0 to people - 1; keys: M names."""
+
+    pixels: ImageArray
+    identities: IntArray
+    keys: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def people(self) -> int:
+        return int(self.identities.max()) + 1 if len(self.keys) else 0
+
+    def fingerprint(self) -> str:
+        """sha256 over the keys: which images, in which order. Pixels are the shards' own affair."""
+        return hashlib.sha256("\n".join(self.keys).encode()).hexdigest()
+
+    def take(self, rows: IntArray) -> Faces:
+        """The images at these rows, with identities numbered anew from 0 in the order of their old numbers."""
+        _, identities = np.unique(self.identities[rows], return_inverse=True)
+        return Faces(self.pixels[rows], identities.astype(np.int64), tuple(self.keys[int(row)] for row in rows))
+
+    def centre(self) -> ImageArray:
+        """What a door would have cut out of each: uint8[M, 112, 112, 3]. A view, nothing is copied."""
+        return self.pixels[:, BORDER : BORDER + CROP_SIZE, BORDER : BORDER + CROP_SIZE]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of a Faces. No person is in two of them."""
+
+    train: IntArray
+    calibration: IntArray
+    validation: IntArray
+
+
+def shards(folder: Path, prefix: str) -> list[Path]:
+    """The tar files `prefix-*.tar`, by name. Raises BadInput, naming the option, when there are none."""
+    found = sorted(folder.glob(f"{prefix}-*.tar"))
+    if not found:
+        raise BadInput(f"There are no {prefix}-*.tar shards in {folder}. Say where the crops lie with --data DIR.")
+    return found
+
+
+def read_shards(paths: Sequence[Path], limit: int | None = None) -> Faces:
+    """Crops of WebDataset shards, decoded once: 128x128 RGB, 49 kB each in memory.
+
+    Keys are `ca-IDENTITY-NUMBER` or `ff-GROUP-SEX-NUMBER`. Rows come sorted by key, so that a seed means the
+    same split however the shards were shuffled. `limit` stops after so many images. Raises BadInput.
+    """
+    encoded = sorted(_samples(paths, limit))
+    if not encoded:
+        raise BadInput(f"The shards {', '.join(path.name for path in paths)} hold no images.")
+    pixels = np.empty((len(encoded), SHARD_SIZE, SHARD_SIZE, 3), dtype=np.uint8)
+    for row, (key, data) in enumerate(encoded):
+        with Image.open(io.BytesIO(data)) as image:
+            if image.size != (SHARD_SIZE, SHARD_SIZE):
+                raise BadInput(f"{key} is {image.size}; crops in shards are {SHARD_SIZE}x{SHARD_SIZE}.")
+            pixels[row] = np.asarray(image.convert("RGB"))
+    keys = tuple(key for key, _ in encoded)
+    _, identities = np.unique([_person(key) for key in keys], return_inverse=True)
+    return Faces(pixels, identities.astype(np.int64), keys)
+
+
+def read_att(size: int, cache_dir: Path | None = None) -> Faces:
+    """The 400 AT&T photos, grey, squeezed to size x size as the articles do: uint8[400, size, size, 1].
+
+    Identities 0 to 39 in the order of the set. Raises LostLink when the set cannot be fetched.
+    """
+    people = att_faces(cache_dir)
+    photos = [(person, number, photo) for person, row in people.items() for number, photo in enumerate(row)]
+    pixels = np.stack([cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA) for _, _, photo in photos])[
+        ..., np.newaxis
+    ]
+    keys = tuple(f"att-{person:02d}-{number:02d}" for person, number, _ in photos)
+    return Faces(pixels, np.array([person - 1 for person, _, _ in photos], dtype=np.int64), keys)
+
+
+def join(first: Faces, second: Faces) -> Faces:
+    """Both sets as one, the second's people after the first's."""
+    return Faces(
+        np.concatenate([first.pixels, second.pixels]),
+        np.concatenate([first.identities, second.identities + first.people]),
+        first.keys + second.keys,
+    )
+
+
+def split_people(
+    identities: IntArray, seed: int, calibration: int, validation: int, singles_share: float = 0.25
+) -> Split:
+    """Who trains, who calibrates, who validates: disjoint people, the same for the same seed.
+
+    calibration, validation: how many people with two or more images each. Of the people with one image,
+    `singles_share` calibrates too (impostors only need one) and the rest trains. Raises BadInput.
+    """
+    random = np.random.default_rng(seed)
+    counts = np.bincount(identities)
+    several = random.permutation(np.flatnonzero(counts >= 2))
+    single = random.permutation(np.flatnonzero(counts == 1))
+    if calibration + validation >= len(several):
+        raise BadInput(f"{calibration} people to calibrate and {validation} to validate leave none of {len(several)}.")
+    singles = single[: int(len(single) * singles_share)]
+    calibrating = np.concatenate([several[:calibration], singles])
+    validating = several[calibration : calibration + validation]
+    held_out = np.concatenate([calibrating, validating])
+    return Split(
+        train=np.flatnonzero(~np.isin(identities, held_out)),
+        calibration=np.flatnonzero(np.isin(identities, calibrating)),
+        validation=np.flatnonzero(np.isin(identities, validating)),
+    )
+
+
+def _samples(paths: Sequence[Path], limit: int | None) -> Iterator[tuple[str, bytes]]:
+    # The stages of webdataset's pipeline, without its opener, which leaves the files open.
+    left = limit
+    for path in paths:
+        with path.open("rb") as stream:
+            files = tar_file_expander([{"url": str(path), "stream": stream}])
+            for sample in group_by_keys(files):
+                if left == 0:
+                    return
+                key, data = str(sample["__key__"]), sample.get("webp")
+                if not isinstance(data, bytes):
+                    raise BadInput(f"Sample {key} in {path.name} has no .webp image.")
+                yield key, data
+                left = None if left is None else left - 1
+
+
+def _person(key: str) -> str:
+    return key if key.startswith(UNNAMED_PREFIX) else key.rsplit("-", 1)[0]

@@ -1,0 +1,184 @@
+"""The networks: the two articles' small one as a baseline, and a MobileFaceNet for the door."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE
+
+TUTORIAL_SIZE: Final = 100
+"""Side of the articles' grey image, pixels."""
+
+TUTORIAL_OUTPUTS: Final = 5
+"""Length of the articles' embedding."""
+
+PIXEL_MEAN: Final = 127.5
+"""Grey level that becomes 0. Pixels run 0 to 255."""
+
+PIXEL_SCALE: Final = 128.0
+"""Grey levels to a unit, so that pixels run about -1 to 1 (MobileFaceNet's own choice)."""
+
+# Expansion, channels at width 1, blocks, stride of the first: table 1 of Chen et al. 2018.
+MOBILEFACENET_STAGES: Final = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
+
+
+class Tutorial(nn.Module):
+    """The siamese arm of the two articles that started this project.
+
+    pixels: float32[N, 1, 100, 100], 0 to 1 -> float32[N, 5], not unit length.
+    Three reflection-padded 3x3 convolutions of 4, 8, 8 channels, then 500, 500, 5. Batch norm comes after
+    ReLU, as in the articles. `dropout` 0.2 gives the variant of the first article.
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in ((1, 4), (4, 8), (8, 8)):
+            layers += [nn.ReflectionPad2d(1), nn.Conv2d(before, after, 3), nn.ReLU(), nn.BatchNorm2d(after)]
+            if dropout:
+                layers.append(nn.Dropout2d(dropout))
+        self.convolutions = nn.Sequential(*layers)
+        self.linear = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(8 * TUTORIAL_SIZE * TUTORIAL_SIZE, 500),
+            nn.ReLU(),
+            nn.Linear(500, 500),
+            nn.ReLU(),
+            nn.Linear(500, TUTORIAL_OUTPUTS),
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: float32[N, 1, 100, 100] -> float32[N, 5]."""
+        return self.linear(self.convolutions(pixels))  # type: ignore[no-any-return]
+
+
+def _convolution(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    padding = kernel // 2
+    return [nn.Conv2d(before, after, kernel, stride, padding, groups=groups, bias=False), nn.BatchNorm2d(after)]
+
+
+class Bottleneck(nn.Module):
+    """Inverted residual with ReLU: widen 1x1, filter 3x3 by channel, narrow 1x1 without activation.
+
+    float32[N, before, H, W] -> float32[N, after, H / stride, W / stride]. Sandler et al. 2018.
+    """
+
+    def __init__(self, before: int, after: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = before * expansion
+        self.residual = stride == 1 and before == after
+        self.layers = nn.Sequential(
+            *_convolution(before, wide, 1),
+            nn.ReLU(),
+            *_convolution(wide, wide, 3, stride, groups=wide),
+            nn.ReLU(),
+            *_convolution(wide, after, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32[N, before, H, W] -> float32[N, after, H / stride, W / stride]."""
+        y: Tensor = self.layers(x)
+        return x + y if self.residual else y
+
+
+class MobileFaceNet(nn.Module):
+    """The door's encoder.
+
+    pixels: float32[N, 3, 112, 112], about -1 to 1 -> float32[N, 128], before it is made unit length.
+    `width` scales the channels; `stem` the channels at the costly 56x56 resolution.
+    Chen et al. 2018, with ReLU in place of PReLU, which int8 runs three times slower.
+    """
+
+    def __init__(self, width: float = 1.0, stem: int = 64, outputs: int = EMBEDDING_SIZE) -> None:
+        super().__init__()
+        channels = stem
+        layers: list[nn.Module] = [
+            *_convolution(3, channels, 3, 2),
+            nn.ReLU(),
+            *_convolution(channels, channels, 3, groups=channels),
+            nn.ReLU(),
+        ]
+        for expansion, at_width_one, blocks, stride in MOBILEFACENET_STAGES:
+            after = round(at_width_one * width)
+            for block in range(blocks):
+                layers.append(Bottleneck(channels, after, stride if block == 0 else 1, expansion))
+                channels = after
+        self.features = nn.Sequential(*layers, *_convolution(channels, 512, 1), nn.ReLU())
+        side = CROP_SIZE // 16
+        self.head = nn.Sequential(
+            nn.Conv2d(512, 512, side, groups=512, bias=False),  # weighs places: the face is aligned
+            nn.BatchNorm2d(512),
+            nn.Conv2d(512, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.Flatten(),
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: float32[N, 3, S, S] -> float32[N, 128]. S is 112 at the door.
+
+        Training may begin with smaller, cheaper images; their map is enlarged to the head's 7x7 places.
+        """
+        features: Tensor = self.features(pixels)
+        if pixels.shape[-1] != CROP_SIZE:
+            places = CROP_SIZE // 16
+            features = nn.functional.interpolate(features, size=(places, places), mode="bilinear", align_corners=False)
+        return self.head(features)  # type: ignore[no-any-return]
+
+
+class FusedResidual(nn.Module):
+    """Two dense 3x3 convolutions and a shortcut: float32[N, C, H, W] -> the same shape. He et al. 2016."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_convolution(channels, channels, 3), nn.ReLU(), *_convolution(channels, channels, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32[N, C, H, W] -> float32[N, C, H, W]."""
+        return torch.relu(x + self.layers(x))
+
+
+class FusedFaceNet(nn.Module):
+    """MobileFaceNet with fused blocks: an encoder that two CPU cores can train in an hour.
+
+    pixels: float32[N, 3, 112, 112], about -1 to 1 -> float32[N, 128], before it is made unit length.
+    Dense 3x3 convolutions in place of the depthwise bottlenecks (Tan and Le 2021 found them faster at early
+    stages; here they train four times as many crops a second), a patch stem as the resolution costs most, and
+    MobileFaceNet's global depthwise convolution at the end (Chen et al. 2018).
+    """
+
+    def __init__(self, stem: int = 32, stages: tuple[tuple[int, int], ...] = ((64, 2), (128, 2))) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(3, stem, 8, 4, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU()]
+        channels = stem
+        for after, blocks in stages:
+            layers += [*_convolution(channels, after, 3, 2), nn.ReLU()]
+            layers += [FusedResidual(after) for _ in range(blocks)]
+            channels = after
+        self.features = nn.Sequential(*layers, *_convolution(channels, 512, 1), nn.ReLU())
+        self.head = _global_head(512, CROP_SIZE // 16, EMBEDDING_SIZE)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: float32[N, 3, S, S] -> float32[N, 128]. S is 112 at the door.
+
+        Training may begin with smaller, cheaper images; their map is enlarged to the head's 7x7 places.
+        """
+        features: Tensor = self.features(pixels)
+        if pixels.shape[-1] != CROP_SIZE:
+            places = CROP_SIZE // 16
+            features = nn.functional.interpolate(features, size=(places, places), mode="bilinear", align_corners=False)
+        return self.head(features)  # type: ignore[no-any-return]
+
+
+def _global_head(channels: int, side: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, side, groups=channels, bias=False),  # weighs places: the face is aligned
+        nn.BatchNorm2d(channels),
+        nn.Conv2d(channels, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.Flatten(),
+    )

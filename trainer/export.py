@@ -1,0 +1,145 @@
+"""A trained network -> the door's ONNX file: uint8 crops in, unit rows out, int8 inside."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime: nothing leaves the building
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import Tensor, nn
+
+from firmware_config.face import CROP_SIZE, ImageArray
+from trainer.augment import normalise
+
+OPSET: Final = 18
+"""Old enough for every onnxruntime that pyproject allows."""
+
+INPUT: Final = "crops"
+OUTPUT: Final = "embeddings"
+
+CALIBRATION_BATCH: Final = 32
+
+
+class DoorGraph(nn.Module):
+    """The network with normalisation of pixels and of the output around it, so nobody can get them wrong.
+
+    crops: uint8[N, 112, 112, 3] RGB -> float32[N, 128], unit rows.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """crops: uint8[N, 112, 112, 3] RGB -> float32[N, 128], unit rows."""
+        embeddings: Tensor = nn.functional.normalize(self.network(normalise(crops)))
+        return embeddings
+
+
+def to_onnx(network: nn.Module) -> bytes:
+    """The door's graph in float32, for any N. Nothing of this machine's paths is left in it."""
+    graph = DoorGraph(network).to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    example = torch.zeros((2, CROP_SIZE, CROP_SIZE, 3), dtype=torch.uint8)
+    # The exporter's own deprecation notices say nothing about this model.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={"crops": {0: torch.export.Dim("N", min=1, max=4096)}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None  # only the older exporter, writing to a file, returns nothing
+    return stripped(program.model_proto).SerializeToString()  # type: ignore[no-any-return]
+
+
+def stripped(model: Any) -> Any:
+    """The same model without stack traces, notes and names of whoever exported it."""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    graph = model.graph
+    graph.doc_string = ""
+    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer, graph):
+        if hasattr(part, "doc_string"):
+            part.doc_string = ""
+        if hasattr(part, "metadata_props"):
+            del part.metadata_props[:]
+    return model
+
+
+class _Crops(CalibrationDataReader):  # type: ignore[misc]
+    """Feeds crops to onnxruntime's range finder, a batch at a time."""
+
+    def __init__(self, crops: ImageArray) -> None:
+        self.batches: Iterator[ImageArray] = iter(np.array_split(crops, max(1, len(crops) // CALIBRATION_BATCH)))
+
+    def get_next(self) -> dict[str, ImageArray] | None:
+        """The next feed, or None at the end."""
+        batch = next(self.batches, None)
+        return None if batch is None else {INPUT: np.ascontiguousarray(batch)}
+
+
+def quantise(model: bytes, crops: ImageArray) -> bytes:
+    """Static int8: QDQ, uint8 activations, int8 weights by channel.
+
+    crops: uint8[M, 112, 112, 3] of people trained on, a few hundred: they set the ranges of activations.
+    Weights keep to seven bits: x86 processors without VNNI add pairs of products in 16 bits, which eight bits
+    overflow, and then one face would have other numbers on another board.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plain, ready, small = (Path(folder) / name for name in ("plain.onnx", "ready.onnx", "small.onnx"))
+        plain.write_bytes(model)
+        quant_pre_process(str(plain), str(ready), skip_symbolic_shape=True)
+        level = logging.getLogger().level
+        logging.getLogger().setLevel(logging.ERROR)  # it logs a page of advice for other kinds of model
+        try:
+            quantize_static(
+                str(ready),
+                str(small),
+                _Crops(crops),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                reduce_range=True,
+                calibrate_method=CalibrationMethod.MinMax,
+                op_types_to_quantize=["Conv", "Add", "Relu"],
+            )
+        finally:
+            logging.getLogger().setLevel(level)
+        return stripped(onnx.load(small)).SerializeToString()  # type: ignore[no-any-return]
+
+
+def golden_inputs(count: int = 8, seed: int = 20) -> ImageArray:
+    """uint8[count, 112, 112, 3]: coloured waves and noise, no faces, for the door's self-test."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:CROP_SIZE, 0:CROP_SIZE] / CROP_SIZE
+    images = np.empty((count, CROP_SIZE, CROP_SIZE, 3), dtype=np.float64)
+    for image in images:
+        for channel in range(3):
+            waves, phase = random.uniform(-4.0, 4.0, 2), random.uniform(0.0, 2.0 * np.pi)
+            image[..., channel] = np.sin(2.0 * np.pi * (waves[0] * rows + waves[1] * columns) + phase)
+    images = 127.5 + 100.0 * images + random.normal(0.0, 8.0, images.shape)
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)
