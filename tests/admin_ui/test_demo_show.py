@@ -94,7 +94,7 @@ def test_the_demo_says_what_to_do_shows_a_stranger_and_ends_at_a_key(terminal: T
     terminal.read_until(r"Log in as  admin   with the password  \S{16}", START_S)
     photos = terminal.read_until(r"from a photo in (\S+)", 10).group(1)
     assert (Path(photos) / "person-31.png").is_file()
-    terminal.read_until(r"\d\d:\d\d:\d\d  The person of person-\d\d\.png: refused\.", 60)
+    terminal.read_until(r"\d\d:\d\d:\d\d  The person of person-\d\d\.png: refused\.", START_S)
     terminal.press(b"q")
     terminal.read_until("nothing is left running", END_S)
     assert terminal.process.wait(10) == 0
