@@ -102,7 +102,7 @@ def build_run(config: Config, people: int) -> Run:
     elif config.optimiser == "adamw":
         optimiser = torch.optim.AdamW(groups, lr=1e-3, fused=True)
     else:
-        optimiser = torch.optim.Adam(groups, lr=1e-3)
+        optimiser = torch.optim.Adam(groups, lr=1e-3, fused=True)
     return Run(network, head, optimiser)
 
 

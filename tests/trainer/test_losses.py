@@ -66,3 +66,11 @@ def test_gradients_stay_finite_for_twin_images() -> None:
     losses.batch_hard_triplet(embeddings, torch.tensor([0, 0, 1, 1])).backward()
     assert embeddings.grad is not None
     assert bool(torch.isfinite(embeddings.grad).all())
+
+
+def test_regression_to_a_teacher_against_a_loop() -> None:
+    random = torch.Generator().manual_seed(5)
+    said, wanted = (functional.normalize(torch.randn(9, 6, generator=random)) for _ in range(2))
+    expected = sum(_distance(a, b) ** 2 for a, b in zip(said, wanted, strict=True)) / 9
+    assert float(losses.regression(said, wanted)) == pytest.approx(expected, rel=1e-4)
+    assert float(losses.regression(said, said)) == 0.0
