@@ -19,9 +19,10 @@ from tests.waiting import until
 
 ACCOUNT = "admin"
 PASSWORD = "correct horse battery"
-START_LIMIT_S = 60.0
-"""Gradio alone takes five seconds to import on two busy cores."""
-STOP_LIMIT_S = 30.0
+START_LIMIT_S = 180.0
+"""Gradio imports in three seconds on an idle desk, in a minute on two cores that also train."""
+STOP_LIMIT_S = 90.0
+"""As long as systemd waits before it kills: an interpreter that is starved takes half a minute to take itself down."""
 ROOT = Path(__file__).parent.parent
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 from playwright.sync_api import Page, sync_playwright
 
+from device.demo_camera import DemoPlan, DemoScene
 from firmware_config.att import att_faces
-from firmware_config.face import ImageArray
 from tests.brokers import Mosquitto
 from tests.browser.conftest import OFFLINE_FLAGS, Building, chromium_program
 from tests.page_server import ACCOUNT, PASSWORD
@@ -28,7 +28,6 @@ WAIT_MS = 60_000
 
 def main(target: Path) -> int:
     target.mkdir(parents=True, exist_ok=True)
-    faces = att_faces()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = stack.enter_context(Mosquitto(folder / "broker"))
@@ -46,12 +45,12 @@ def main(target: Path) -> int:
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         for person, name in list(NAMES.items())[1:]:
-            enrol(page, folder, name, faces[person][0])
-        choose(page, folder, "Ana Almeida", faces[31][0])
+            enrol(page, folder, name, person)
+        choose(page, folder, "Ana Almeida", 31)
         page.locator("#lk-verdict .lk-verdict").wait_for()
         page.wait_for_timeout(1500)
         page.screenshot(path=target / "page-people.png", full_page=True)
-        enrol(page, folder, "Ana Almeida", faces[31][0])
+        enrol(page, folder, "Ana Almeida", 31)
         time.sleep(WALKUPS_S)
         for tab in ("Door", "Threshold"):
             page.get_by_role("tab", name=tab).click()
@@ -64,20 +63,21 @@ def main(target: Path) -> int:
     return 0
 
 
-def choose(page: Page, folder: Path, name: str, face: ImageArray) -> None:
-    """Put a photo and a name into the form."""
-    grown = cv2.resize(face, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+def choose(page: Page, folder: Path, name: str, person: int) -> None:
+    """Put a photo and a name into the form: the person before a plain wall."""
+    plan = DemoPlan(owners=(person,), strangers=(), photos=(1,))
+    frame, _ = DemoScene(plan, att_faces()).at(plan.approach + plan.pause / 2)
     path = folder / "photo.png"
-    cv2.imwrite(str(path), grown)
+    cv2.imwrite(str(path), frame)
     page.locator("#lk-photo").get_by_role("button", name="Upload").first.click()
     page.locator("#lk-photo input[type=file]").set_input_files(path)
     page.get_by_label("Name").fill(name)
     page.locator("#lk-photo img").wait_for()
 
 
-def enrol(page: Page, folder: Path, name: str, face: ImageArray) -> None:
+def enrol(page: Page, folder: Path, name: str, person: int) -> None:
     if page.get_by_label("Name").input_value() != name:
-        choose(page, folder, name, face)
+        choose(page, folder, name, person)
         page.locator("#lk-verdict .lk-verdict").wait_for()
     page.get_by_role("button", name="Enrol").click()
     confirm = page.locator("#lk-confirm input")
