@@ -14,6 +14,9 @@ from tests.page_server import PageServer
 
 Call = Callable[..., dict[str, Any]]
 
+# The first test of the module waits for the page to start, on busy cores a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 
 @pytest.fixture(scope="module")
 def page(

@@ -11,6 +11,9 @@ from admin_ui.page.guard import OPEN_PATHS
 from admin_ui.page.login import COOKIE, FREE_TRIES, LONGEST_WAIT_S, SESSION_S, Sessions, Throttle
 from tests.page_server import ACCOUNT, PASSWORD, PageServer
 
+# The first test of the module waits for the page to start, on busy cores a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., bytes]) -> Iterator[PageServer]:
