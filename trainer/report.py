@@ -75,7 +75,7 @@ def pair_grid(faces: data.Faces, embeddings: FloatArray, seed: int) -> Figure:
     faces: grey, uint8[N, S, S, 1]; embeddings: float32[N, D].
     """
     random = np.random.default_rng(seed)
-    figure = Figure(figsize=(12, 6))
+    figure = Figure(figsize=(12, 4.2))
     axes = figure.subplots(2, GRID_PAIRS // 2)
     for i, axis in enumerate(axes.flat):
         probe = int(random.integers(len(faces)))
