@@ -79,14 +79,16 @@ class Calibration(Message):
 
     def fmr_at(self, tau: float) -> float:
         """False match rate of one comparison at tau: counted where ten or more pairs lie below, otherwise
-        interpolated in log FMR between the fitted operating points."""
+        interpolated in log FMR between the fitted operating points, and never more than ten pairs would be,
+        so that a lower tau never has a higher rate."""
         counted = self.impostor.share_at_most(tau)
         if counted * self.impostor_pairs >= 10:
             return counted
         points = sorted(self.operating_points, key=lambda point: point.tau)
         taus = [point.tau for point in points]
         logs = [float(np.log10(point.fmr)) for point in points]
-        return float(10.0 ** np.interp(tau, taus, logs))
+        fitted = float(10.0 ** np.interp(tau, taus, logs))
+        return min(fitted, 10 / max(self.impostor_pairs, 1))
 
     def fnmr_at(self, tau: float) -> float:
         """False non-match rate at tau, counted."""
