@@ -3,79 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.decide import Decider, Decision, Observation
-from device.guard import GuardState, load_guard, save_guard
-from device.match import Match
+from device.decide import Observation
 from firmware_config.face import Reason
-from firmware_config.roster import Person, Policy, Roster
-from tests.makers import encoder_id, person
-
-NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
-FRAME_S = 1 / 15
-POLICY = Policy(tau=0.9, tau_strict=0.7)
-TWO = (person("Ada", 1), person("Bob", 2))
-
-
-def roster(policy: Policy = POLICY, people: tuple[Person, ...] = TWO) -> Roster:
-    return Roster(
-        site="office", door="front", generation=1, encoder_id=encoder_id(), policy=policy, people=list(people)
-    )
-
-
-def near(name: str, distance: float, runner_up: float = 1.4) -> Match:
-    return Match(f"id-{name}", name, distance, runner_up)
-
-
-class Door:
-    """A decider, a camera's clock and a list of what was decided."""
-
-    def __init__(self, of: Roster | None = None, guard: GuardState | None = None, *, known: bool = True) -> None:
-        self.decider = Decider((of or roster()) if known else None, guard)
-        self.now = 1000.0
-        self.wall = NOON
-        self.sequence = 0
-        self.decisions: list[Decision] = []
-
-    def frame(
-        self,
-        match: Match | None = None,
-        *,
-        quality: Reason | None = None,
-        face: bool = True,
-        age: float = 0.03,
-        step: float = FRAME_S,
-    ) -> Decision | None:
-        self.now += step
-        self.sequence += 1
-        seen = Observation(self.now - age, self.sequence, quality, match, face)
-        decision = self.decider.step(seen, self.now, self.wall)
-        if decision is not None:
-            self.decisions.append(decision)
-        return decision
-
-    def frames(self, count: int, match: Match | None = None, **more: object) -> None:
-        for _ in range(count):
-            self.frame(match, **more)  # type: ignore[arg-type]
-
-    def nobody(self, seconds: float = 1.3) -> None:
-        self.frames(round(seconds / FRAME_S), face=False)
-
-    def told(self) -> list[tuple[str, Reason, str]]:
-        return [(d.outcome, d.reason, d.name) for d in self.decisions]
-
-    @property
-    def opened(self) -> int:
-        return sum(d.outcome == "granted" for d in self.decisions)
-
-
-GRANTED_ADA = ("granted", Reason.GRANTED, "Ada")
-REFUSED_UNKNOWN = ("denied", Reason.UNKNOWN_FACE, "")
+from firmware_config.roster import Policy
+from tests.deciding import GRANTED_ADA, NOON, POLICY, REFUSED_UNKNOWN, Door, near, roster
+from tests.makers import person
 
 
 def test_an_owner_walks_up_and_is_let_in_on_the_third_frame() -> None:
@@ -313,106 +250,6 @@ def test_a_distance_that_is_no_number_opens_nothing() -> None:
     door.nobody()
     door.frames(50, near("Ada", 0.3, float("nan")))
     assert door.opened == 0
-
-
-def guess(door: Door, distance: float = 0.95) -> None:
-    """One near miss: up to the camera and away."""
-    door.frames(10, near("Ada", distance))
-    door.nobody()
-
-
-def test_five_near_misses_raise_the_guard_and_clear_matches_still_open() -> None:
-    door = Door()
-    for _ in range(4):
-        guess(door)
-    assert not door.decider.guard_raised(door.now)
-    guess(door)
-    assert door.decider.guard_raised(door.now)
-    door.frames(10, near("Ada", 0.8))
-    assert door.told()[-1] == ("denied", Reason.UNDER_GUARD, "Ada")
-    door.nobody()
-    door.frames(10, near("Bob", 0.6))
-    assert door.told()[-1] == ("granted", Reason.GRANTED, "Bob")
-    door.now += 300
-    assert not door.decider.guard_raised(door.now)
-    door.frames(10, near("Ada", 0.8))
-    assert door.told()[-1] == GRANTED_ADA
-
-
-def test_strangers_who_walk_past_never_raise_the_guard() -> None:
-    door = Door()
-    for _ in range(40):
-        guess(door, 1.2)
-    assert not door.decider.guard_raised(door.now)
-
-
-def test_near_misses_long_apart_do_not_add_up() -> None:
-    door = Door()
-    for _ in range(20):
-        guess(door)
-        door.nobody(16)
-    assert not door.decider.guard_raised(door.now)
-
-
-def test_owners_who_are_let_in_at_the_second_look_are_no_near_misses() -> None:
-    door = Door()
-    for name in ("Ada", "Bob") * 10:
-        door.frames(10, near(name, 0.95))
-        door.frames(4, near(name, 0.6))
-        door.nobody(1.6)
-    assert door.opened == 20
-    assert not door.decider.guard_raised(door.now)
-
-
-def test_guessing_cannot_hide_in_one_endless_visit() -> None:
-    door = Door()
-    door.frames(15 * 62, near("Ada", 0.95))
-    assert door.decider.guard_raised(door.now)
-
-
-def test_a_look_that_is_over_before_the_refusal_counts_too() -> None:
-    door = Door()
-    for _ in range(5):
-        door.frames(4, near("Ada", 0.95))
-        door.nobody()
-    assert door.decider.guard_raised(door.now)
-
-
-def test_the_guard_survives_a_restart_and_a_jump_of_the_clock(tmp_path: Path) -> None:
-    door = Door()
-    path = tmp_path / "guard.json"
-    assert door.decider.take_guard_change(door.now) is None
-    for _ in range(5):
-        guess(door)
-    state = door.decider.take_guard_change(door.now)
-    assert state is not None
-    save_guard(path, state)
-    again = Door(guard=load_guard(path))
-    again.now = 5.0  # a board just booted
-    again.wall = NOON + timedelta(days=400)
-    again.frames(10, near("Ada", 0.8))
-    assert again.told() == [("denied", Reason.UNDER_GUARD, "Ada")]
-    again.now += 301
-    again.frames(30, near("Ada", 0.8))
-    assert again.opened == 1
-
-
-def test_near_misses_are_remembered_over_a_restart() -> None:
-    door = Door()
-    for _ in range(4):
-        guess(door)
-    again = Door(guard=door.decider.take_guard_change(door.now))
-    again.now = 5.0
-    guess(again)
-    assert again.decider.guard_raised(again.now)
-
-
-@pytest.mark.parametrize("damage", [b"", b"{}", b'{"remaining_s": NaN, "misses_ago_s": []}', b"[1]", b"\xff"])
-def test_a_damaged_guard_file_counts_as_raised(tmp_path: Path, damage: bytes) -> None:
-    path = tmp_path / "guard.json"
-    assert load_guard(path) == GuardState()
-    path.write_bytes(damage)
-    assert load_guard(path).remaining_s > 0
 
 
 frames = st.lists(

@@ -1,0 +1,112 @@
+"""The guard against guessing: what raises it, what it leaves open, and that no restart lifts it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from device.guard import GuardState, load_guard, save_guard
+from firmware_config.face import Reason
+from tests.deciding import GRANTED_ADA, NOON, Door, near
+
+
+def guess(door: Door, distance: float = 0.95) -> None:
+    """One near miss: up to the camera and away."""
+    door.frames(10, near("Ada", distance))
+    door.nobody()
+
+
+def test_five_near_misses_raise_the_guard_and_clear_matches_still_open() -> None:
+    door = Door()
+    for _ in range(4):
+        guess(door)
+    assert not door.decider.guard_raised(door.now)
+    guess(door)
+    assert door.decider.guard_raised(door.now)
+    door.frames(10, near("Ada", 0.8))
+    assert door.told()[-1] == ("denied", Reason.UNDER_GUARD, "Ada")
+    door.nobody()
+    door.frames(10, near("Bob", 0.6))
+    assert door.told()[-1] == ("granted", Reason.GRANTED, "Bob")
+    door.now += 300
+    assert not door.decider.guard_raised(door.now)
+    door.frames(10, near("Ada", 0.8))
+    assert door.told()[-1] == GRANTED_ADA
+
+
+def test_strangers_who_walk_past_never_raise_the_guard() -> None:
+    door = Door()
+    for _ in range(40):
+        guess(door, 1.2)
+    assert not door.decider.guard_raised(door.now)
+
+
+def test_near_misses_long_apart_do_not_add_up() -> None:
+    door = Door()
+    for _ in range(20):
+        guess(door)
+        door.nobody(16)
+    assert not door.decider.guard_raised(door.now)
+
+
+def test_owners_who_are_let_in_at_the_second_look_are_no_near_misses() -> None:
+    door = Door()
+    for name in ("Ada", "Bob") * 10:
+        door.frames(10, near(name, 0.95))
+        door.frames(4, near(name, 0.6))
+        door.nobody(1.6)
+    assert door.opened == 20
+    assert not door.decider.guard_raised(door.now)
+
+
+def test_guessing_cannot_hide_in_one_endless_visit() -> None:
+    door = Door()
+    door.frames(15 * 62, near("Ada", 0.95))
+    assert door.decider.guard_raised(door.now)
+
+
+def test_a_look_that_is_over_before_the_refusal_counts_too() -> None:
+    door = Door()
+    for _ in range(5):
+        door.frames(4, near("Ada", 0.95))
+        door.nobody()
+    assert door.decider.guard_raised(door.now)
+
+
+def test_the_guard_survives_a_restart_and_a_jump_of_the_clock(tmp_path: Path) -> None:
+    door = Door()
+    path = tmp_path / "guard.json"
+    assert door.decider.take_guard_change(door.now) is None
+    for _ in range(5):
+        guess(door)
+    state = door.decider.take_guard_change(door.now)
+    assert state is not None
+    save_guard(path, state)
+    again = Door(guard=load_guard(path))
+    again.now = 5.0  # a board just booted
+    again.wall = NOON + timedelta(days=400)
+    again.frames(10, near("Ada", 0.8))
+    assert again.told() == [("denied", Reason.UNDER_GUARD, "Ada")]
+    again.now += 301
+    again.frames(30, near("Ada", 0.8))
+    assert again.opened == 1
+
+
+def test_near_misses_are_remembered_over_a_restart() -> None:
+    door = Door()
+    for _ in range(4):
+        guess(door)
+    again = Door(guard=door.decider.take_guard_change(door.now))
+    again.now = 5.0
+    guess(again)
+    assert again.decider.guard_raised(again.now)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"remaining_s": NaN, "misses_ago_s": []}', b"[1]", b"\xff"])
+def test_a_damaged_guard_file_counts_as_raised(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "guard.json"
+    assert load_guard(path) == GuardState()
+    path.write_bytes(damage)
+    assert load_guard(path).remaining_s > 0
