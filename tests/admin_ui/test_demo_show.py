@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 
 from admin_ui.demo.processes import LOOPBACK, free_port, listens, own_program
-from firmware_config.assets import fetch
-from firmware_config.errors import LostLink
 
 START_S = 150.0
 """A busy machine with two cores; a free one needs 15 s."""
@@ -74,12 +72,8 @@ def programs_of(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def assets() -> None:
-    try:
-        for name in ("yunet", "att-faces"):
-            fetch(name)
-    except LostLink as error:
-        pytest.skip(str(error))
+def assets(att: object, detector: object) -> None:
+    """What the demo fetches is cached before it starts."""
 
 
 @pytest.fixture
