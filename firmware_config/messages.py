@@ -132,6 +132,18 @@ class LockState(str, Enum):
     JAMMED = "JAMMED"
 
 
+class Contact(str, Enum):
+    """Topic lock/contact, plain text, retained: the door's leaf, as its contact says."""
+
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+
+
+EXIT_PRESSED: Final = b"PRESSED"
+"""Topic lock/exit, never retained: somebody inside pressed the button that asks to be let out. The lock has opened
+by itself: a way out must not hang on a network."""
+
+
 class LockResult(Message):
     """Topic lock/result: what became of a command. `reason` is empty when it was obeyed."""
 
@@ -162,6 +174,12 @@ class Health(Message):
     camera: str = "opening"
     camera_why: str = ""
     lock: str = "unknown"
+    contact: str = "unknown"
+    """open, closed, or unknown where the door has no contact."""
+    forced_open: bool = False
+    """Opened with neither a grant nor a request to exit, and not closed since."""
+    held_open: bool = False
+    """Open for longer than its settings allow."""
     outbox: int = 0
     guard: bool = False
     temperature_c: float | None = None
@@ -194,6 +212,10 @@ class EventDetail(Message):
     """Label of a replayed or demo frame; empty at a real camera."""
     by: str = ""
     """Who asked, for a remote unlock."""
+    audit_seq: int = 0
+    audit_head: str = Field(default="", max_length=64)
+    """The event's record in the door's audit and its hash, hex: the page keeps the last, so that a door whose audit
+    lost its tail is found out."""
 
 
 class Event(Message):
