@@ -1,0 +1,121 @@
+"""What the office does about doors: make them, watch them, unlock them, set their thresholds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from admin_ui import journal, people, tune
+from admin_ui.models import DoorRow
+from admin_ui.premises import Premises
+from admin_ui.store import find_door, new_door, record_act
+from admin_ui.views import Change, DoorOffline, DoorView, EventView, ThresholdView, UnlockAnswer
+from firmware_config.errors import BadInput
+from firmware_config.messages import Topics
+from firmware_config.pairing import PAIRING
+from firmware_config.roster import Policy
+from firmware_config.settings import BrokerSettings
+
+RECENT_EVENTS: Final = 200
+"""Dots in the threshold's picture: more would hide its curves."""
+
+
+class Doorkeeping(Premises):
+    """Doors. service.Office says what all methods have in common."""
+
+    def doors(self) -> list[DoorView]:
+        """All, by name."""
+        with self.store.read() as session:
+            return [self._desk.view(session, row) for row in session.scalars(select(DoorRow).order_by(DoorRow.name))]
+
+    def door(self, name: str) -> DoorView:
+        """Raises BadInput where there is no such door."""
+        with self.store.read() as session:
+            return self._desk.view(session, find_door(session, name))
+
+    def add_door(
+        self,
+        name: str,
+        by: str,
+        out: Path | None = None,
+        broker: BrokerSettings | None = None,
+        lock_broker: BrokerSettings | None = None,
+    ) -> Path:
+        """Make a door: keys, first roster, and the folder to carry to it (out, or one in the state folder), with
+        `door` and `lock` in it -> that folder.
+
+        broker, lock_broker: how door and lock reach the broker; none: the page's address without its user.
+        Raises BadInput for a bad or taken name."""
+        folder = out or self.settings.state / "pairings" / name
+        broker = broker or self.settings.broker.model_copy(update={"username": "", "password_file": None})
+        with self._changing:
+            if (folder / "door" / PAIRING).exists():
+                raise BadInput(f"{folder} holds a pairing already. Choose another folder, or move it away.")
+            sight = self._sight.current()
+            self._keyring.make_door(name)
+            with self.store.write() as session:
+                row = new_door(session, name, sight.eyes.encoder_id)
+                self._desk.roll(session, [row], tune.policy_at(sight.calibration))
+                self._keyring.write_folders(folder, Topics(self.site, name), broker, lock_broker or broker)
+                record_act(session, by, "add_door", name)
+            self._desk.send([name])
+        return folder
+
+    def wait_applied(self, door: str, generation: int, timeout_s: float = 10.0) -> DoorView:
+        """Wait until the door runs this generation or a later one, or refused it, or the time is over: look at
+        DoorView.applied_generation and .refused."""
+        self._desk.wait_applied(door, generation, timeout_s)
+        return self.door(door)
+
+    def unlock(self, door: str, by: str, why: str = "") -> UnlockAnswer:
+        """Ask the door to unlock now. Raises DoorOffline when it cannot be asked or does not answer in 3 s."""
+        with self.store.write() as session:
+            find_door(session, door)
+            record_act(session, by, "unlock", f"{door}: {why[:256]}" if why else door)
+        answer = self.link.ask_unlock(door, by, why)
+        sentence = f"{door} is unlocked." if answer.ok else answer.sentence or f"{door} refused: {answer.reason}."
+        return UnlockAnswer(answer.ok, answer.reason, sentence)
+
+    def events(self, door: str = "", limit: int = 50) -> list[EventView]:
+        """The newest first. door: "" for all."""
+        return journal.newest_events(self.store, door, limit)
+
+    def threshold(self, door: str) -> ThresholdView:
+        """What to draw for a door. Raises BadInput where there is none."""
+        recent = journal.newest_events(self.store, door, RECENT_EVENTS)
+        distances = [(one.distance, one.outcome) for one in recent if one.distance is not None]
+        return tune.threshold_view(door, self._policy(door), self._sight.current().calibration, distances)
+
+    def explain_tau(self, door: str, tau: float) -> str:
+        """What this threshold would mean, for a person: false matches and false rejections in whole numbers."""
+        with self.store.read() as session:
+            count = people.count_people(session, find_door(session, door).name)
+        return tune.explain(self._sight.current().calibration, tau, count)
+
+    def set_tau(self, door: str, tau: float, by: str) -> Change:
+        """Change a door's threshold and send it. Raises BadInput outside the slider's range, DoorOffline while the
+        door cannot be reached: then nothing is changed."""
+        calibration = self._sight.current().calibration
+        with self._changing:
+            policy = self._policy(door)
+            low, high = tune.slider_range(calibration, policy.tau)
+            if not low <= tau <= high:
+                raise BadInput(f"The threshold goes from {low:g} to {high:g}, not to {tau:g}. Nothing was changed.")
+            if not self.link.presence(door).online:
+                raise DoorOffline(
+                    f"{door} is offline, so its threshold stays at {policy.tau:.3f}. Nothing was changed; move the "
+                    "slider again when the door is back."
+                )
+            with self.store.write() as session:
+                row = find_door(session, door)
+                changed = tune.with_tau(Policy.model_validate(row.policy), calibration, tau)
+                self._desk.roll(session, [row], changed)
+                record_act(session, by, "set_tau", f"{door}: {policy.tau:.3f} -> {tau:.3f}")
+            news = self._desk.send([door])
+        return Change(f"The threshold of {door} is {tau:.3f}.", news)
+
+    def _policy(self, door: str) -> Policy:
+        with self.store.read() as session:
+            return Policy.model_validate(find_door(session, door).policy)

@@ -1,0 +1,68 @@
+"""What everything in the office shares: settings, keys, store, encoder, and the way to the doors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from admin_ui import shelf
+from admin_ui.accounts import PasswordCheck
+from admin_ui.desk import FrontDesk
+from admin_ui.eyes import Eyes, open_eyes
+from admin_ui.keyring import Keyring
+from admin_ui.sight import SightKeeper
+from admin_ui.store import open_store
+from firmware_config.settings import AdminSettings
+
+
+class Premises:
+    """Opened once per process. What is done in it stands in Personnel, Doorkeeping and Office."""
+
+    def __init__(
+        self,
+        settings: AdminSettings,
+        *,
+        default_bundle: Path | None = None,
+        make_eyes: Callable[[bytes], Eyes] = open_eyes,
+    ) -> None:
+        """Opens store, keys and encoder. default_bundle: what a new site starts with, none: the package's.
+
+        make_eyes: encoder.onnx -> Eyes. Raises BadState, LostLink (the face detector could not be fetched)."""
+        self.settings = settings
+        self.site = settings.site
+        self._keyring = Keyring(settings.state)
+        self.store = open_store(settings.store, settings.state)
+        self._shelf = shelf.Shelf(settings.state, self._keyring.site, default_bundle)
+        self._sight = SightKeeper(self._shelf, self.store, make_eyes)
+        self._check = PasswordCheck(self.store)
+        self._desk = FrontDesk(self.site, settings.broker, self._keyring, self.store, self._model_file)
+        self.link = self._desk.link
+        # One change at a time in this process; the store's own lock keeps other processes apart.
+        self._changing = threading.Lock()
+
+    def start(self) -> None:
+        """Connect to the broker, in the background: one that is down is tried until it is up."""
+        self.link.start()
+
+    def stop(self) -> None:
+        """Disconnect and close the store."""
+        self.link.stop()
+        self.store.close()
+
+    def link_sentence(self) -> str:
+        """ "" while connected to the broker, otherwise a sentence that says why not."""
+        why = self.link.why_down
+        return f"The page has no connection to the broker: {why}. It keeps trying." if why else ""
+
+    def check_password(self, account: str, password: str) -> bool:
+        """Takes the same time (argon2id, some 50 ms) for an unknown account as for a wrong password."""
+        return self._check(account, password)
+
+    def session_key(self) -> bytes:
+        """32 random bytes, kept across restarts: what the page signs its session cookies with."""
+        return self._keyring.session_bytes
+
+    def _model_file(self) -> tuple[str, bytes]:
+        sight = self._sight.current()
+        return sight.eyes.encoder_id, sight.shelved.file
