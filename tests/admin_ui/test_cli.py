@@ -12,6 +12,7 @@ import pytest
 
 from admin_ui import cli
 from admin_ui.accounts import PasswordCheck
+from admin_ui.commands import shared
 from admin_ui.service import Office
 from admin_ui.store import open_store
 from firmware_config.settings import AdminSettings, load_admin
@@ -36,8 +37,8 @@ def admin_toml(tmp_path: Path, settings: AdminSettings, make_office: Callable[..
 @pytest.fixture
 def run(admin_toml: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """run(*arguments) -> exit code, stdout, stderr; with a broker that does not answer, and no patience."""
-    monkeypatch.setattr(cli, "CONNECT_S", 0.1)
-    monkeypatch.setattr(cli, "APPLIED_S", 0.1)
+    monkeypatch.setattr(shared, "CONNECT_S", 0.1)
+    monkeypatch.setattr(shared, "APPLIED_S", 0.1)
 
     def call(*arguments: str) -> tuple[int, str, str]:
         code = cli.main([*arguments, "--settings", str(admin_toml)])

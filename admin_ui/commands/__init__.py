@@ -1,0 +1,1 @@
+"""The commands of latchkey-admin, a file for each noun."""

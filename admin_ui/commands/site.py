@@ -1,0 +1,90 @@
+"""latchkey-admin init, serve, password and model ship: what is done to the site as a whole."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from admin_ui.commands.shared import OK, office_at, read_password, report, whoever
+from firmware_config.settings import load_admin
+
+if TYPE_CHECKING:
+    from admin_ui.commands.shared import Commands
+
+
+def add_site(commands: Commands, shared: argparse.ArgumentParser) -> None:
+    """Add `init`, `serve` and `password`."""
+    init = commands.add_parser("init", parents=[shared], help="found a site: folders, keys, admin.toml, first account")
+    init.add_argument("--site", default="", help="its name in topics, a-z and 0-9 (default home)")
+    init.add_argument("--state", type=Path, help="where keys and store are kept (default /var/lib/latchkey-admin)")
+    init.add_argument("--broker", default="", metavar="URL", help="default mqtt://127.0.0.1:1883")
+    init.add_argument("--port", type=int, default=0, help="of the page (default 7860)")
+    init.add_argument("--password-file", type=Path, help="first line: the password (default: one is made and shown)")
+    init.set_defaults(command=_init)
+
+    serve = commands.add_parser("serve", parents=[shared], help="run the page until told to stop")
+    serve.set_defaults(command=_serve)
+
+    password = commands.add_parser("password", parents=[shared], help="make an account or change its password")
+    password.add_argument("account")
+    password.add_argument("--password-file", type=Path, help="first line: the password (default: asks)")
+    password.set_defaults(command=_password)
+
+
+def add_model(commands: Commands, shared: argparse.ArgumentParser) -> None:
+    """Add `model ...`."""
+    model = commands.add_parser("model", help="encoders").add_subparsers(required=True, metavar="WHAT")
+    ship = model.add_parser("ship", parents=[shared], help="send a bundle to every door")
+    ship.add_argument("bundle", type=Path)
+    ship.add_argument("--rollback", action="store_true", help="also when it is older than the one in force")
+    ship.set_defaults(command=_ship)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from admin_ui.founding import found  # noqa: PLC0415
+
+    chosen = read_password(options.password_file) if options.password_file else ""
+    state = options.state.resolve() if options.state else None
+    done = found(
+        options.settings,
+        options.site,
+        state=state,
+        broker_url=options.broker,
+        port=options.port,
+        password=chosen,
+    )
+    print(f"Site {done.settings.site}: settings in {options.settings}, keys and store in {done.settings.state}.")
+    if done.password:
+        print(
+            f"Account {done.account}, password {done.password}  (shown once; change it with `latchkey-admin password`)"
+        )
+    print("Next: `latchkey-admin door add NAME`, then `latchkey-admin serve`.")
+    return OK
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from admin_ui.service import Office  # noqa: PLC0415
+    from admin_ui.serving import serve  # noqa: PLC0415
+
+    return serve(Office(load_admin(options.settings)))
+
+
+def _password(options: argparse.Namespace) -> int:
+    from admin_ui.accounts import set_password  # noqa: PLC0415
+    from admin_ui.store import open_store  # noqa: PLC0415
+
+    settings = load_admin(options.settings)
+    store = open_store(settings.store, settings.state)
+    try:
+        set_password(store, options.account, read_password(options.password_file), by=whoever())
+    finally:
+        store.close()
+    print(f"The password of {options.account} is set.")
+    return OK
+
+
+def _ship(options: argparse.Namespace) -> int:
+    data = options.bundle.read_bytes()
+    with office_at(options, connect=True) as office:
+        return report(office, office.ship_model(data, whoever(), rollback=options.rollback))
