@@ -154,7 +154,7 @@ class Daemon:
         if not self._journal.whole:
             return Reason.INTERNAL_ERROR
         if self._latch is None:
-            return self._link.unlock(hold_ms)
+            return self._link.lock.unlock(hold_ms)
         try:
             self._latch.open(hold_ms)
         except RelayFault as fault:

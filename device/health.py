@@ -147,5 +147,5 @@ def examine(
 def _lock_state(link: Link, latch: Latch | None) -> str:
     if latch is not None:
         return latch.state.value
-    said = link.lock_state
-    return said.value if said is not None and link.lock_alive else SILENT
+    said = link.lock.state
+    return said.value if said is not None and link.lock.alive else SILENT

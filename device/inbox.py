@@ -94,6 +94,6 @@ class Inbox:
             log.warning("%s", refused)
             return
         # Results of other people's attempts are published too; only ours is news about this door.
-        if result.challenge == self._link.last_used and not result.accepted:
+        if result.challenge == self._link.lock.last_used and not result.accepted:
             log.error("The lock refused to open: %s.", result.reason)
             self._journal.tell("notice", "lock_refused")

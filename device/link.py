@@ -1,24 +1,22 @@
-"""The door's side of the broker: what it says, what it listens to, and the one way to ask the lock to open.
+"""The door's side of the broker: what it says and what it listens to. Asking the lock to open is in lockline.py.
 
-Only lock/challenge is taken on the network thread (one attribute, always the newest). Everything else goes into
-`inbox`, which the loop drains between frames: rosters, models, acknowledgements and asks never interrupt a frame.
+Only the lock's beat and state are taken on the network thread. Everything else goes into `inbox`, which the loop
+drains between frames: rosters, models, acknowledgements and asks never interrupt a frame.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from device.lockline import LockLine
 from firmware_config.broker import Connection, Incoming, Will
 from firmware_config.errors import BadInput
 from firmware_config.face import Reason
-from firmware_config.keys import CHALLENGE_PERIOD_S, ChallengeBook
-from firmware_config.lockrule import sign_command
+from firmware_config.keys import ChallengeBook
 from firmware_config.messages import (
     OFFLINE,
     ONLINE,
@@ -29,9 +27,6 @@ from firmware_config.messages import (
     Event,
     Health,
     Hint,
-    LockState,
-    MessageRefused,
-    decode,
     encode,
     seal,
     unseal,
@@ -39,14 +34,6 @@ from firmware_config.messages import (
 from firmware_config.pairing import DoorPairing
 
 log = logging.getLogger("latchkey.link")
-
-LOCK_SILENT_S: Final = 2 * CHALLENGE_PERIOD_S
-"""Seconds. A challenge heard so long ago is refused by its lock, so saying `granted` on it would be a lie; and a
-lock that missed two of its beats counts as gone."""
-
-NEXT_CHALLENGE_S: Final = 0.25
-"""How long an unlock waits for the lock's next challenge when the last one is used up: two unlocks within one
-network round trip are a coincidence, and half the age that a frame may have."""
 
 INBOX_MESSAGES: Final = 256
 """Messages that wait for the loop; more than this means the loop hangs or somebody floods the topics."""
@@ -71,28 +58,16 @@ DOOR_SUBSCRIPTIONS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class _LockSeen:
-    challenge: str
-    at: float
-
-
 class Link:
-    """A door on the broker. All methods may be called from any thread; none but `unlock` ever waits."""
+    """A door on the broker. All methods may be called from any thread; none but `lock.unlock` ever waits."""
 
     def __init__(self, pairing: DoorPairing, clock: Callable[[], float] = time.monotonic) -> None:
         """clock: monotonic seconds. Raises BadState for unreadable broker secrets."""
         self.topics = pairing.topics
         self.inbox: queue.Queue[Incoming] = queue.Queue(INBOX_MESSAGES)
-        self.lock_state: LockState | None = None
-        """As the lock last said; None before it said anything."""
         self._pairing = pairing
         self._clock = clock
         self._book = ChallengeBook(clock())
-        self._lock_seen: _LockSeen | None = None
-        self._used = ""
-        self._new_challenge = threading.Condition()
-        self._unlocking = threading.Lock()
         self._hinted: Hint | None = None
         self._said: dict[str, bytes] = {}
         self.connection = Connection(
@@ -103,6 +78,7 @@ class Link:
             on_connected=self._connected,
             will=Will(self.topics["availability"], OFFLINE),
         )
+        self.lock = LockLine(pairing, self.connection, clock)
 
     def start(self) -> None:
         """Return at once; the connection comes when the broker does."""
@@ -113,39 +89,14 @@ class Link:
         self.connection.stop(Will(self.topics["availability"], OFFLINE))
 
     @property
-    def last_used(self) -> str:
-        """The lock's challenge that the last unlock carried."""
-        return self._used
-
-    @property
     def connected(self) -> bool:
         return self.connection.connected
-
-    @property
-    def lock_alive(self) -> bool:
-        """True while the lock's challenges come in beat."""
-        seen = self._lock_seen
-        return self.connected and seen is not None and self._clock() - seen.at < LOCK_SILENT_S
 
     def beat(self) -> None:
         """Renew the door's own challenge when it is due. Called by the loop."""
         if self._book.due(self._clock()):
             self._book.rotate(self._clock())
             self._say_challenge()
-
-    def unlock(self, hold_ms: int) -> Reason | None:
-        """Ask the lock to open, now or not at all: QoS 0, never retained, never queued.
-
-        hold_ms: 200 to 60000. None: handed to the socket. LOCK_OFFLINE: no connection, or the lock is silent.
-        """
-        with self._unlocking:
-            challenge = self._fresh_challenge()
-            if challenge is None:
-                return Reason.LOCK_OFFLINE
-            command = sign_command(self._pairing.lock_key, self.topics.door_id, "unlock", challenge, hold_ms)
-            handed = self.connection.publish(self.topics["lock/command"], encode(command), qos=0)
-            self._used = challenge
-            return None if handed else Reason.LOCK_OFFLINE
 
     def say_health(self, health: Health) -> None:
         """Retained; said again at every reconnection."""
@@ -193,18 +144,6 @@ class Link:
         topic = self.topics["answer"]
         self.connection.publish(topic, seal(self._pairing.door_key, topic, answer), qos=0)
 
-    def _fresh_challenge(self) -> str | None:
-        def usable() -> bool:
-            seen = self._lock_seen
-            return seen is not None and seen.challenge != self._used
-
-        if not self.lock_alive:
-            return None
-        with self._new_challenge:
-            if not self._new_challenge.wait_for(usable, NEXT_CHALLENGE_S):
-                return None
-            return self._lock_seen.challenge if self._lock_seen else None
-
     def _say(self, leaf: str, payload: bytes) -> None:
         self._said[leaf] = payload
         self.connection.publish(self.topics[leaf], payload, retain=True)
@@ -214,9 +153,7 @@ class Link:
         self.connection.publish(self.topics["challenge"], payload, retain=True)
 
     def _connected(self) -> None:
-        with self._new_challenge:
-            # Heard before the gap, so perhaps replaced during it.
-            self._lock_seen = None
+        self.lock.forget()
         self.connection.publish(self.topics["availability"], ONLINE, retain=True)
         self._say_challenge()
         for leaf, payload in list(self._said.items()):
@@ -225,30 +162,11 @@ class Link:
     def _receive(self, message: Incoming) -> None:
         leaf = message.topic.removeprefix(self.topics[""])
         if leaf == "lock/challenge":
-            self._take_lock_challenge(message)
+            self.lock.hear_challenge(message)
             return
         if leaf == "lock/state":
-            self._take_lock_state(message)
+            self.lock.hear_state(message)
         try:
             self.inbox.put_nowait(message)
         except queue.Full:
             log.error("The loop does not keep up: a message on %s is dropped.", message.topic)  # noqa: TRY400
-
-    def _take_lock_challenge(self, message: Incoming) -> None:
-        if message.retained:
-            # The broker keeps the last challenge of a lock that has died. The living one renews it in a moment.
-            return
-        try:
-            challenge = decode(Challenge, message.payload, message.topic).challenge
-        except MessageRefused as refused:
-            log.warning("%s", refused)
-            return
-        with self._new_challenge:
-            self._lock_seen = _LockSeen(challenge, self._clock())
-            self._new_challenge.notify_all()
-
-    def _take_lock_state(self, message: Incoming) -> None:
-        try:
-            self.lock_state = LockState(message.payload.decode("ascii", "replace"))
-        except ValueError:
-            log.warning("%r is no state of a lock.", message.payload[:32])

@@ -58,7 +58,7 @@ def running(office: Office, door: RealDoor) -> RealDoor:
     assert until(lambda: office.door("front").online and office.door("front").in_step)
     daemon = door.daemon
     assert daemon is not None
-    assert until(lambda: daemon._link.lock_alive)
+    assert until(lambda: daemon._link.lock.alive)
     assert until(lambda: not office.door("front").problems), office.door("front").problems
     return door
 

@@ -91,7 +91,7 @@ def page(door: Door, broker: Mosquitto) -> Iterator[Page]:
     daemon = door.start()
     assert made.connection.publish(TOPICS["roster"], door.roster(5, "ana"), retain=True)
     assert until(lambda: made.applied is not None and made.applied.generation == 5)
-    assert until(lambda: daemon._link.lock_alive)
+    assert until(lambda: daemon._link.lock.alive)
     yield made
     made.connection.stop()
 

@@ -57,7 +57,7 @@ def opened(door: Door, page: Page) -> Door:
     publish_roster(page, door.roster(1, "ana", "ben"))
     daemon = door.start()
     assert knows(page, 1)
-    assert until(lambda: daemon._link.lock_alive)
+    assert until(lambda: daemon._link.lock.alive)
     return door
 
 

@@ -98,27 +98,27 @@ def lock(broker: Mosquitto) -> Iterator[SimulatedRelay]:
 
 
 def test_unlock_reaches_a_living_lock(link: Link, lock: SimulatedRelay) -> None:
-    assert until(lambda: link.lock_alive)
-    assert link.unlock(200) is None
+    assert until(lambda: link.lock.alive)
+    assert link.lock.unlock(200) is None
     assert until(lambda: lock.times_on == 1)
-    assert until(lambda: link.lock_state is LockState.LOCKED)
+    assert until(lambda: link.lock.state is LockState.LOCKED)
 
 
 def test_two_unlocks_at_once_use_two_challenges(link: Link, lock: SimulatedRelay) -> None:
-    assert until(lambda: link.lock_alive)
-    assert (link.unlock(200), link.unlock(200)) == (None, None)
+    assert until(lambda: link.lock.alive)
+    assert (link.lock.unlock(200), link.lock.unlock(200)) == (None, None)
     assert until(lambda: lock.times_on == 2)
 
 
 def test_no_broker_means_lock_offline() -> None:
     link = Link(pairing(BrokerSettings(url="mqtt://127.0.0.1:1")))
     link.start()
-    assert link.unlock(200) is Reason.LOCK_OFFLINE
+    assert link.lock.unlock(200) is Reason.LOCK_OFFLINE
     link.stop()
 
 
 def test_no_lock_means_lock_offline(link: Link) -> None:
-    assert link.unlock(200) is Reason.LOCK_OFFLINE
+    assert link.lock.unlock(200) is Reason.LOCK_OFFLINE
 
 
 def test_a_dead_locks_retained_challenge_is_no_sign_of_life(broker: Mosquitto, page: Listener) -> None:
@@ -130,7 +130,7 @@ def test_a_dead_locks_retained_challenge_is_no_sign_of_life(broker: Mosquitto, p
     link.start()
     # The state is subscribed to after the challenge, so its arrival says that the challenge was delivered too.
     assert link.inbox.get(timeout=5).topic == TOPICS["lock/state"]
-    assert link.unlock(200) is Reason.LOCK_OFFLINE
+    assert link.lock.unlock(200) is Reason.LOCK_OFFLINE
     link.stop()
 
 
@@ -140,12 +140,12 @@ def test_a_lock_that_falls_silent_is_offline_after_its_challenge_died(broker: Mo
     link.start()
     assert link.connection.wait(5)
     assert page.connection.publish(TOPICS["lock/challenge"], encode(Challenge(challenge="cd" * 16)))
-    assert until(lambda: link.lock_alive)
+    assert until(lambda: link.lock.alive)
     now[0] += 3.9
-    assert link.lock_alive
+    assert link.lock.alive
     now[0] += 0.2
-    assert not link.lock_alive
-    assert link.unlock(200) is Reason.LOCK_OFFLINE
+    assert not link.lock.alive
+    assert link.lock.unlock(200) is Reason.LOCK_OFFLINE
     link.stop()
 
 
@@ -221,7 +221,7 @@ def test_a_flood_is_dropped_and_the_door_lives(link: Link, page: Listener) -> No
         page.connection.publish(TOPICS["ask"], b"x", qos=0)
     assert until(link.inbox.full)
     assert until(lambda: page.connection.publish(TOPICS["lock/challenge"], encode(Challenge(challenge="ef" * 16))))
-    assert until(lambda: link.lock_alive), "the lock is heard beside the flood"
+    assert until(lambda: link.lock.alive), "the lock is heard beside the flood"
 
 
 def test_a_door_that_vanishes_is_reported_offline_by_the_broker(broker: Mosquitto, page: Listener) -> None:

@@ -1,0 +1,116 @@
+"""The door's line to its lock on the broker: hearing that it lives, and the one way to ask it to open."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from firmware_config.broker import Connection, Incoming
+from firmware_config.face import Reason
+from firmware_config.keys import CHALLENGE_PERIOD_S
+from firmware_config.lockrule import sign_command
+from firmware_config.messages import Challenge, LockState, MessageRefused, decode, encode
+from firmware_config.pairing import DoorPairing
+
+log = logging.getLogger("latchkey.lockline")
+
+LOCK_SILENT_S: Final = 2 * CHALLENGE_PERIOD_S
+"""Seconds. A challenge heard so long ago is refused by its lock, so saying `granted` on it would be a lie; and a
+lock that missed two of its beats counts as gone."""
+
+NEXT_CHALLENGE_S: Final = 0.25
+"""How long an unlock waits for the lock's next challenge when the last one is used up: two unlocks within one
+network round trip are a coincidence, and half the age that a frame may have."""
+
+
+@dataclass(frozen=True)
+class _LockSeen:
+    challenge: str
+    at: float
+
+
+class LockLine:
+    """Commands to one lock. Methods may be called from any thread; none but `unlock` ever waits."""
+
+    def __init__(self, pairing: DoorPairing, connection: Connection, clock: Callable[[], float]) -> None:
+        """clock: monotonic seconds."""
+        self.state: LockState | None = None
+        """As the lock last said; None before it said anything."""
+        self._pairing = pairing
+        self._connection = connection
+        self._clock = clock
+        self._seen: _LockSeen | None = None
+        self._used = ""
+        self._new_challenge = threading.Condition()
+        self._unlocking = threading.Lock()
+
+    @property
+    def last_used(self) -> str:
+        """The lock's challenge that the last unlock carried."""
+        return self._used
+
+    @property
+    def alive(self) -> bool:
+        """True while the lock's challenges come in beat."""
+        seen = self._seen
+        return self._connection.connected and seen is not None and self._clock() - seen.at < LOCK_SILENT_S
+
+    def unlock(self, hold_ms: int, good_until: float = float("inf")) -> Reason | None:
+        """Ask the lock to open, now or not at all: QoS 0, never retained, never queued.
+
+        hold_ms: 200 to 60000. good_until: monotonic seconds, when the evidence for it is too old; looked at last,
+        after every wait. None: handed to the socket. LOCK_OFFLINE: no connection, or the lock is silent.
+        STALE_FRAME: too late.
+        """
+        with self._unlocking:
+            challenge = self._fresh_challenge()
+            if challenge is None:
+                return Reason.LOCK_OFFLINE
+            topics = self._pairing.topics
+            command = encode(sign_command(self._pairing.lock_key, topics.door_id, "unlock", challenge, hold_ms))
+            if self._clock() > good_until:
+                return Reason.STALE_FRAME
+            handed = self._connection.publish(topics["lock/command"], command, qos=0)
+            self._used = challenge
+            return None if handed else Reason.LOCK_OFFLINE
+
+    def forget(self) -> None:
+        """After a gap: what was heard before it was perhaps replayed during it."""
+        with self._new_challenge:
+            self._seen = None
+
+    def hear_challenge(self, message: Incoming) -> None:
+        """A beat of the lock. Called on the network thread, so that an unlock that waits gets it at once."""
+        if message.retained:
+            # The broker keeps the last challenge of a lock that has died. The living one renews it in a moment.
+            return
+        try:
+            challenge = decode(Challenge, message.payload, message.topic).challenge
+        except MessageRefused as refused:
+            log.warning("%s", refused)
+            return
+        with self._new_challenge:
+            self._seen = _LockSeen(challenge, self._clock())
+            self._new_challenge.notify_all()
+
+    def hear_state(self, message: Incoming) -> None:
+        """LOCKED, UNLOCKED or JAMMED; anything else is said and forgotten."""
+        try:
+            self.state = LockState(message.payload.decode("ascii", "replace"))
+        except ValueError:
+            log.warning("%r is no state of a lock.", message.payload[:32])
+
+    def _fresh_challenge(self) -> str | None:
+        def usable() -> bool:
+            seen = self._seen
+            return seen is not None and seen.challenge != self._used
+
+        if not self.alive:
+            return None
+        with self._new_challenge:
+            if not self._new_challenge.wait_for(usable, NEXT_CHALLENGE_S):
+                return None
+            return self._seen.challenge if self._seen else None
