@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Final
 
 from device.camera import Frame
-from device.decide import Decider, Decision
-from device.guard import load_guard, save_guard
+from device.decide import FRESH_S, Decider, Decision
 from device.health import FrameTimes, Reporter, examine, status_line
 from device.inbox import Inbox
 from device.journal import Journal, finite, now_utc
 from device.link import Link
+from device.lookout import Lookout
+from device.opening import Opener
 from device.outfit import Outfit, load_settings
-from device.relay import Latch, RelayFault
+from device.relay import Latch
 from device.sight import Seen
 from firmware_config.errors import BadState
 from firmware_config.face import Reason
@@ -47,8 +48,6 @@ ERRORS_IN_A_ROW: Final = 5
 
 ERROR_EVENT_S: Final = 10.0
 """Seconds between two internal_error events; every error is in the system's log."""
-
-GUARD_FILE: Final = "guard.json"
 
 FRAMES_REMEMBERED: Final = 512
 """A refusal may be about a frame of VISIT_GAP_S + VOTE_SPAN_S ago: 360 frames at the most that settings allow."""
@@ -80,8 +79,6 @@ class Daemon:
         self._times = FrameTimes()
         self._reporter = Reporter()
         self._recent: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
-        self._camera_well: bool | None = None
-        self._guarded = False
         self._error_told_at = float("-inf")
 
     def run(self) -> int:
@@ -90,6 +87,8 @@ class Daemon:
             self._start_state(started)
             self._start_model()
             self._start_lock(started)
+            self._start_journal(started)
+            self._start_decider()
             self._start_link(started)
             self._start_eyes()
             self._start_camera(started)
@@ -134,7 +133,7 @@ class Daemon:
         scene, seen = self._recent[decision.sequence]
         outcome, reason, stage_ms = decision.outcome, decision.reason, dict(seen.stage_ms)
         if decision.outcome == "granted":
-            failed = self._unlock(decision.hold_ms)
+            failed = self._opener.open(decision.hold_ms, decision.observed_at + FRESH_S)
             stage_ms["frame_to_unlock"] = round((time.monotonic() - decision.observed_at) * 1000, 1)
             if failed is not None:
                 outcome, reason = "denied", failed
@@ -150,18 +149,6 @@ class Daemon:
         self._journal.tell(outcome, reason, detail)
         log.info("%s: %s %s", outcome, reason, decision.name)
 
-    def _unlock(self, hold_ms: int) -> Reason | None:
-        if not self._journal.whole:
-            return Reason.INTERNAL_ERROR
-        if self._latch is None:
-            return self._link.lock.unlock(hold_ms)
-        try:
-            self._latch.open(hold_ms)
-        except RelayFault as fault:
-            log.error("%s", fault)  # noqa: TRY400 - the sentence is the fact
-            return Reason.LOCK_OFFLINE
-        return None
-
     def _do_chores(self) -> None:
         """Everything but frames. Each is quick; a roster of thousands takes as long as a few frames."""
         if self.reload.is_set():
@@ -171,10 +158,10 @@ class Daemon:
             self._inbox.handle(self._link.inbox.get_nowait())
         self._link.beat()
         self._journal.beat()
-        self._watch_camera()
-        self._watch_guard()
+        self._lookout.camera(self._camera)
+        self._lookout.guard(self._decider)
         health = examine(
-            self._holdings, self._camera, self._link, self._latch, self._journal, self._times, self._guarded
+            self._holdings, self._camera, self._link, self._latch, self._journal, self._times, self._lookout.guarded
         )
         if self._reporter.due(health, time.monotonic()):
             self._link.say_health(health)
@@ -195,11 +182,9 @@ class Daemon:
 
     def _start_model(self) -> None:
         self._holdings = self._outfit.make_holdings(self.settings, self._pairing)
-        self._start_decider()
 
     def _start_decider(self) -> None:
-        guard = load_guard(self.settings.state / GUARD_FILE)
-        self._decider = Decider(self._holdings.active.roster, guard)
+        self._decider = Decider(self._holdings.active.roster, self._lookout.saved_guard())
 
     def _start_lock(self, started: ExitStack) -> None:
         self._latch: Latch | None = None
@@ -208,11 +193,15 @@ class Daemon:
             self._latch = Latch(relay)
             started.callback(self._latch.shut)
 
-    def _start_link(self, started: ExitStack) -> None:
+    def _start_journal(self, started: ExitStack) -> None:
         self._link = Link(self._pairing)
         self._journal = Journal(self.settings.state, self._link, self._pairing.door_key)
         started.callback(self._journal.close)
-        self._inbox = Inbox(self._link, self._holdings, self._journal, self._unlock, self._adopt)
+        self._opener = Opener(self._link, self._latch, self._journal)
+        self._lookout = Lookout(self.settings.state, self._journal)
+
+    def _start_link(self, started: ExitStack) -> None:
+        self._inbox = Inbox(self._link, self._holdings, self._journal, self._opener.open, self._adopt)
         self._link.say_applied(self._holdings.applied())
         self._link.start()
         started.callback(self._link.stop)
@@ -253,29 +242,6 @@ class Daemon:
         if now - self._error_told_at >= ERROR_EVENT_S:
             self._error_told_at = now
             self._journal.tell("denied", Reason.INTERNAL_ERROR, EventDetail(by=type(error).__name__))
-
-    def _watch_camera(self) -> None:
-        state = self._camera.state
-        if state == "opening":
-            return
-        well, before = state == "ok", self._camera_well
-        self._camera_well = well
-        if not well and before is not False:
-            log.warning("No camera: %s", self._camera.why)
-            self._journal.tell("notice", Reason.CAMERA_LOST)
-        elif well and before is False:
-            self._journal.tell("notice", "camera_back")
-
-    def _watch_guard(self) -> None:
-        now = time.monotonic()
-        state = self._decider.take_guard_change(now)
-        if state is not None:
-            save_guard(self.settings.state / GUARD_FILE, state)
-        raised = self._decider.guard_raised(now)
-        if raised and not self._guarded:
-            log.warning("Near misses in quick succession: the guard is raised.")
-            self._journal.tell("notice", "guard_raised")
-        self._guarded = raised
 
     def _remember(self, frame: Frame, seen: Seen) -> None:
         self._times.add(frame.captured_at, seen.stage_ms)

@@ -1,0 +1,58 @@
+"""What the loop keeps an eye on between frames, each change told once: the camera and the guard."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Final
+
+from device.camera import Camera
+from device.decide import Decider
+from device.guard import GuardState, load_guard, save_guard
+from device.journal import Journal
+from firmware_config.face import Reason
+
+log = logging.getLogger("latchkey.lookout")
+
+GUARD_FILE: Final = "guard.json"
+
+
+class Lookout:
+    """Notices of one door, on the loop's thread."""
+
+    def __init__(self, state: Path, journal: Journal) -> None:
+        """state: the door's folder, where the guard is kept."""
+        self._guard_file = state / GUARD_FILE
+        self._journal = journal
+        self._camera_well: bool | None = None
+        self.guarded = False
+
+    def camera(self, camera: Camera) -> None:
+        """Lost, and back; a camera that is still being opened is neither."""
+        state = camera.state
+        if state == "opening":
+            return
+        well, before = state == "ok", self._camera_well
+        self._camera_well = well
+        if not well and before is not False:
+            log.warning("No camera: %s", camera.why)
+            self._journal.tell("notice", Reason.CAMERA_LOST)
+        elif well and before is False:
+            self._journal.tell("notice", "camera_back")
+
+    def saved_guard(self) -> GuardState:
+        """Where the guard stood when it last counted something."""
+        return load_guard(self._guard_file)
+
+    def guard(self, decider: Decider) -> None:
+        """Save what it counted, tell that it was raised. Raises OSError."""
+        now = time.monotonic()
+        state = decider.take_guard_change(now)
+        if state is not None:
+            save_guard(self._guard_file, state)
+        raised = decider.guard_raised(now)
+        if raised and not self.guarded:
+            log.warning("Near misses in quick succession: the guard is raised.")
+            self._journal.tell("notice", "guard_raised")
+        self.guarded = raised

@@ -1,0 +1,46 @@
+"""The one way to open: a grant at the camera, the page and Home Assistant all come through here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from device.journal import Journal
+from device.link import Link
+from device.relay import Latch, RelayFault
+from firmware_config.face import Reason
+
+log = logging.getLogger("latchkey.opening")
+
+
+class Opener:
+    """Opens, or says why not. Used on the loop's thread."""
+
+    def __init__(
+        self, link: Link, latch: Latch | None, journal: Journal, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """latch: the relay on this board, None where the lock is on the broker. clock: monotonic seconds."""
+        self._link = link
+        self._latch = latch
+        self._journal = journal
+        self._clock = clock
+
+    def open(self, hold_ms: int, good_until: float = float("inf")) -> Reason | None:
+        """hold_ms: 200 to 60000. good_until: monotonic seconds, when the evidence for it is too old. None: done.
+
+        INTERNAL_ERROR: what was opened before is not on disk yet. LOCK_OFFLINE: the lock or the relay does not
+        answer. STALE_FRAME: the evidence grew old on the way.
+        """
+        if not self._journal.whole:
+            return Reason.INTERNAL_ERROR
+        if self._latch is None:
+            return self._link.lock.unlock(hold_ms, good_until)
+        if self._clock() > good_until:
+            return Reason.STALE_FRAME
+        try:
+            self._latch.open(hold_ms)
+        except RelayFault as fault:
+            log.error("%s", fault)  # noqa: TRY400 - the sentence is the fact
+            return Reason.LOCK_OFFLINE
+        return None
