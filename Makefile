@@ -2,14 +2,15 @@
 #   make demo         a door, a lock, a broker and the page on this machine; one key press ends it
 #   make demo-check   the same without a screen; ends with one line of JSON
 #   make test         everything that is checked before a change goes in
+#   make faults       the fault bench at full length, for hours; docs/faults.md
 # PYTHON=/path/to/python     another interpreter than the first good one found
 # TORCH_INDEX=URL            PyTorch's index of CPU builds, where the ordinary one has CUDA builds only (2 GB more)
-# ARGS="..."                 for demo and demo-check, handed on: make demo ARGS="--port 8000"
+# ARGS="..."                 for demo, demo-check and faults, handed on: make demo ARGS="--port 8000"
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test lint format clean screenshots
+.PHONY: help demo demo-check test faults faults-short lint format clean screenshots
 
 DEMO := .venv-demo
 TEST := .venv-test
@@ -42,7 +43,7 @@ touch $(1)/ready
 endef
 
 help:
-	@sed -n 's/^# \?//p' Makefile | sed -n '1,7p'
+	@sed -n 's/^# \?//p' Makefile | sed -n '1,8p'
 
 $(DEMO)/ready: pyproject.toml constraints.txt
 	@$(call MAKE_ENVIRONMENT,$(DEMO),demo)
@@ -65,6 +66,13 @@ lint: $(TEST)/ready
 
 test: lint
 	$(TEST)/bin/python -m pytest $(ARGS)
+	$(MAKE) --no-print-directory faults-short ARGS=
+
+faults: $(TEST)/ready
+	exec $(TEST)/bin/python -m tests.faults $(ARGS)
+
+faults-short: $(TEST)/ready
+	exec $(TEST)/bin/python -m tests.faults --short $(ARGS)
 
 screenshots: $(TEST)/ready
 	$(TEST)/bin/python -m tests.browser.screenshots docs/images
