@@ -117,10 +117,12 @@ class Challenge(Message):
 class LockCommand(Message):
     """Topic lock/command: QoS 0, never retained, never queued."""
 
+    max_bytes: ClassVar[int] = 1024
+    """A command has 300; a lock on a microcontroller reads no more than this, so no lock does."""
     door: str = Field(max_length=127)
     action: str = Field(pattern=r"^(unlock|lock)$")
     challenge: Hex32
-    hold_ms: HoldMs
+    hold_ms: Annotated[HoldMs, Field(strict=True)]
     mac: Hex64
 
 
