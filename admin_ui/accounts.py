@@ -10,8 +10,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select
 
+from admin_ui.acts import record_act
 from admin_ui.models import AccountRow
-from admin_ui.store import Store, record_act, utc_now
+from admin_ui.store import Store, utc_now
 from firmware_config.errors import BadInput
 
 MIN_PASSWORD: Final = 10

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from admin_ui.commands.audit import add_audit
 from admin_ui.commands.doors import add_doors
 from admin_ui.commands.people import add_people
 from admin_ui.commands.shared import BAD_ARGUMENTS, FAILED
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add_doors(commands, shared)
     add_people(commands, shared)
     add_model(commands, shared)
+    add_audit(commands, shared)
     add_demo(commands)
     return parser
 

@@ -18,7 +18,7 @@ from admin_ui.rollout import roll
 from admin_ui.store import Store, find_door
 from admin_ui.views import DoorNews, DoorView
 from firmware_config.errors import BadInput
-from firmware_config.messages import Applied, Event, EventDetail, Topics, open_event
+from firmware_config.messages import Applied, Event, EventDetail, Health, Topics, open_event
 from firmware_config.roster import Policy
 from firmware_config.settings import BrokerSettings
 
@@ -131,6 +131,10 @@ class FrontDesk:
         if needs_model or needs_roster:
             log.info("%s runs list %d of %d; sending again.", door, applied.generation, row.generation)
             self.send([door], model=needs_model)
+
+    def on_health(self, door: str, health: Health) -> None:
+        """What a door says of itself, live (a retained word may be older than what was seen since)."""
+        journal.see_head(self._store, door, health.audit_seq, health.audit_head)
 
     def on_events(self, door: str, events: list[Event]) -> list[str]:
         """Store events -> ids that may be acknowledged. Raises SealRefused for one that the door did not write."""

@@ -8,9 +8,10 @@ from typing import Final
 from sqlalchemy import select
 
 from admin_ui import journal, people, tune
+from admin_ui.acts import record_act
 from admin_ui.models import DoorRow
 from admin_ui.premises import Premises
-from admin_ui.store import find_door, new_door, record_act
+from admin_ui.store import find_door, new_door
 from admin_ui.views import Change, DoorOffline, DoorView, EventView, ThresholdView, UnlockAnswer
 from firmware_config.errors import BadInput
 from firmware_config.messages import Topics
@@ -115,6 +116,16 @@ class Doorkeeping(Premises):
                 record_act(session, by, "set_tau", f"{door}: {policy.tau:.3f} -> {tau:.3f}")
             news = self._desk.send([door])
         return Change(f"The threshold of {door} is {tau:.3f}.", news)
+
+    def audit_heads(self) -> dict[str, journal.AuditSeen]:
+        """Door -> what the page saw last of its audit, by name."""
+        with self.store.read() as session:
+            rows = session.scalars(select(DoorRow).order_by(DoorRow.name))
+            return {row.name: journal.AuditSeen.model_validate(row.audit) for row in rows}
+
+    def accept_audit(self, door: str, by: str) -> None:
+        """Watch a door's audit from here on anew: after its alarm was looked into, or its disk was exchanged."""
+        journal.accept_head(self.store, door, by)
 
     def _policy(self, door: str) -> Policy:
         with self.store.read() as session:

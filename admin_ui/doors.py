@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from admin_ui.journal import AuditSeen
 from admin_ui.link import Presence
 from admin_ui.models import DoorRow
 from admin_ui.sentences import at_the_door
@@ -39,6 +40,11 @@ def _refusal(applied: Applied | None) -> str:
 
 
 def _problems(row: DoorRow, seen: Presence, applied: Applied | None, why_down: str) -> list[str]:
+    alarm = AuditSeen.model_validate(row.audit).alarm
+    return [*([alarm] if alarm else []), *_troubles(row, seen, applied, why_down)]
+
+
+def _troubles(row: DoorRow, seen: Presence, applied: Applied | None, why_down: str) -> list[str]:
     if why_down:
         return [f"The page has no connection to the broker: {why_down}. What the door does now is not known."]
     if not seen.online:

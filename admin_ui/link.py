@@ -64,6 +64,9 @@ class Desk(Protocol):
     def on_applied(self, door: str, applied: Applied) -> None:
         """A door says what it runs."""
 
+    def on_health(self, door: str, health: Health) -> None:
+        """A door says how it does, now."""
+
     def on_events(self, door: str, events: list[Event]) -> list[str]:
         """-> ids that are stored and may be acknowledged."""
 
@@ -204,8 +207,12 @@ class PageLink:
         try:
             keys = self._desk.door_keys(topics.door)
             with self._changed:
-                self._note(self._doors.setdefault(topics.door, Presence()), topics, leaf, message, keys)
+                seen = self._doors.setdefault(topics.door, Presence())
+                self._note(seen, topics, leaf, message, keys)
+                health = seen.health
                 self._changed.notify_all()
+            if leaf == "health" and health is not None and not message.retained:
+                self._hand_over(lambda: self._desk.on_health(topics.door, health))
         except LatchkeyError as refused:
             log.warning("%s", refused)
 

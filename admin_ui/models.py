@@ -132,6 +132,8 @@ class DoorRow(Base):
     encoder_id: Mapped[str] = mapped_column(String(64))
     roster: Mapped[bytes] = mapped_column(LargeBinary)
     applied: Mapped[dict[str, Any]]
+    audit: Mapped[dict[str, Any]]
+    """The last head of the door's audit that the page saw, and an alarm: journal.AuditSeen."""
     created: Mapped[datetime]
     memberships: Mapped[list[MembershipRow]] = relationship(
         back_populates="door", cascade="all, delete-orphan", passive_deletes=True
@@ -150,10 +152,15 @@ class MembershipRow(Base):
 
 
 class EventRow(Base):
-    """An event of a door. A person is named by value: the record outlives the enrolment."""
+    """An event of a door. A person is named by value, and by nothing once they are erased."""
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "door", "at"), Index(None, "at"))
+    __table_args__ = (
+        Index(None, "door", "at"),
+        Index(None, "at"),
+        Index(None, "door", "audit_seq"),
+        Index(None, "person_id"),
+    )
 
     door: Mapped[str] = mapped_column(String(63), primary_key=True)
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -163,19 +170,34 @@ class EventRow(Base):
     person_id: Mapped[str] = mapped_column(String(ID_LENGTH))
     person: Mapped[str] = mapped_column(String(NAME_LENGTH))
     distance: Mapped[float | None] = mapped_column(Double)
+    audit_seq: Mapped[int]
+    audit_hash: Mapped[str] = mapped_column(String(64))
+    """Its record in the door's audit; 0 and "" from a door that does not say."""
     detail: Mapped[dict[str, Any]]
 
 
 class ActRow(Base):
-    """Who did what in the office, and when. Never changed, never deleted."""
+    """Who did what in the office, and when. Never changed, never deleted; acts.py says how that would show."""
 
     __tablename__ = "acts"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(unique=True)
+    prev: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime] = mapped_column(index=True)
     by: Mapped[str] = mapped_column(String(128))
     what: Mapped[str] = mapped_column(String(64))
     subject: Mapped[str] = mapped_column(Text)
+
+
+class ErasedRow(Base):
+    """The random id of somebody who was erased: a backup that still has them must not bring them back."""
+
+    __tablename__ = "erased"
+
+    person_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    at: Mapped[datetime]
 
 
 class AccountRow(Base):

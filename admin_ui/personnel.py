@@ -7,8 +7,10 @@ from datetime import datetime
 
 from admin_ui import enrol as photos
 from admin_ui import people, shelf
+from admin_ui.acts import record_act
+from admin_ui.erasure import erase
 from admin_ui.premises import Premises
-from admin_ui.store import find_door, find_person, record_act
+from admin_ui.store import find_door, find_person
 from admin_ui.views import Change, PersonView, Verdict
 from firmware_config.errors import BadInput
 
@@ -68,7 +70,7 @@ class Personnel(Premises):
                 person.valid_from, person.valid_until = valid_from, valid_until
                 view = people.view(person)
                 self._desk.roll(session, rows)
-                record_act(session, by, "enrol", f"{name} ({view.id}) at {', '.join(view.doors) or 'no door'}")
+                record_act(session, by, "enrol", f"{view.id} at {', '.join(view.doors) or 'no door'}")
             news = self._desk.send(view.doors)
         return Change(f"{name} is enrolled.", news, view)
 
@@ -82,20 +84,21 @@ class Personnel(Premises):
                 people.set_memberships(session, person, wanted)
                 self._desk.roll(session, [find_door(session, name) for name in touched])
                 view = people.view(person)
-                record_act(session, by, "set_doors", f"{person.name} ({person.id}): {', '.join(view.doors)}")
+                record_act(session, by, "set_doors", f"{person.id}: {', '.join(view.doors) or 'no door'}")
             news = self._desk.send(touched)
         return Change(f"{view.name} may use {', '.join(view.doors) or 'no door'}.", news, view)
 
     def remove(self, person_id: str, by: str) -> Change:
-        """Erase a person, templates and crop with them, and send the rosters."""
+        """Erase a person for good: photo, templates and name, here, at every door, and in what a backup brings back.
+
+        Change.sentence quotes the receipt, which stays in the record of acts and names nobody."""
         with self._changing:
             with self.store.write() as session:
                 person = find_person(session, person_id)
                 view = people.view(person)
-                session.delete(person)
-                session.flush()
-                self._desk.roll(session, [find_door(session, name) for name in view.doors])
-                record_act(session, by, "remove", f"{view.name} ({view.id})")
+                receipt = erase(session, person)
+                self._desk.roll(session, [find_door(session, name) for name in receipt.doors])
+                record_act(session, by, "erase", receipt.sentence)
             self.store.scrub()
-            news = self._desk.send(view.doors)
-        return Change(f"{view.name} is removed.", news, view)
+            news = self._desk.send(receipt.doors)
+        return Change(f"{view.name} is removed. {receipt.sentence}", news, view)

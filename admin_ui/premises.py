@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from admin_ui import shelf
 from admin_ui.accounts import PasswordCheck
+from admin_ui.acts import Witness, record_act
 from admin_ui.desk import FrontDesk
+from admin_ui.erasure import ErasedList, erase
 from admin_ui.eyes import Eyes, open_eyes
 from admin_ui.keyring import Keyring
 from admin_ui.sight import SightKeeper
-from admin_ui.store import open_store
+from admin_ui.store import find_door, open_store
 from firmware_config.settings import AdminSettings
+
+log = logging.getLogger("latchkey.page")
 
 
 class Premises:
@@ -33,6 +38,9 @@ class Premises:
         self.site = settings.site
         self._keyring = Keyring(settings.state)
         self.store = open_store(settings.store, settings.state)
+        self.witness = Witness(settings.state, self._keyring.store)
+        self._erased = ErasedList(settings.state)
+        self.store.witnesses += [self.witness.see, self._erased.see]
         self._shelf = shelf.Shelf(settings.state, self._keyring.site, default_bundle)
         self._sight = SightKeeper(self._shelf, self.store, make_eyes)
         self._check = PasswordCheck(self.store)
@@ -40,6 +48,19 @@ class Premises:
         self.link = self._desk.link
         # One change at a time in this process; the store's own lock keeps other processes apart.
         self._changing = threading.Lock()
+        self._erase_again()
+
+    def _erase_again(self) -> None:
+        """Whoever was erased and is back in the store, out of a backup, goes before any door hears of them."""
+        with self.store.write() as session:
+            back = self._erased.merge(session)
+            for person in back:
+                receipt = erase(session, person)
+                self._desk.roll(session, [find_door(session, name) for name in receipt.doors])
+                record_act(session, "store", "erase_again", receipt.sentence)
+        if back:
+            log.warning("%d people who were erased came back with an older store; they are erased again.", len(back))
+            self.store.scrub()
 
     def start(self) -> None:
         """Connect to the broker, in the background: one that is down is tried until it is up."""

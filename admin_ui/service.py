@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from admin_ui import people, shelf, tune
+from admin_ui.acts import record_act
 from admin_ui.doorkeeping import Doorkeeping
 from admin_ui.personnel import Personnel
-from admin_ui.store import record_act
 from admin_ui.views import Change
 from firmware_config.roster import Policy
 

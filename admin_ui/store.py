@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from admin_ui.models import ActRow, DoorRow, PersonRow
+from admin_ui.models import DoorRow, PersonRow
 from firmware_config.errors import BadInput, BadState
 
 STORE_FILE: Final = "store.db"
@@ -43,6 +43,8 @@ class Store:
     def __init__(self, url: str) -> None:
         """url: SQLAlchemy's. Opens and migrates to this version's tables. Raises BadState."""
         try:
+            self.witnesses: list[Callable[[Mapping[Any, Any]], None]] = []
+            """Called after each transaction with its Session.info: what must not be lost with the store is kept."""
             self._engine = create_engine(url)
             if self._engine.dialect.name == "sqlite":
                 event.listen(self._engine, "connect", _on_connect)
@@ -65,8 +67,11 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: all of it on disk at the end, or on an exception none. Raises BadState."""
-        with _stated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
-            yield session
+        with _stated(), Session(self._writer, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+            for see in self.witnesses:
+                see(session.info)
 
     def scrub(self) -> None:
         """Fold the write-ahead log into the database, so that what was erased is in neither. Raises BadState."""
@@ -122,7 +127,7 @@ def new_door(session: Session, name: str, encoder_id: str) -> DoorRow:
     """A door without roster yet, generation 0. Raises BadInput for a name that is taken."""
     if session.get(DoorRow, name) is not None:
         raise BadInput(f"There is already a door named {name!r}. Choose another name.")
-    row = DoorRow(name=name, generation=0, policy={}, applied={}, roster=b"", created=utc_now())
+    row = DoorRow(name=name, generation=0, policy={}, applied={}, audit={}, roster=b"", created=utc_now())
     row.encoder_id = encoder_id
     session.add(row)
     return row
@@ -135,11 +140,6 @@ def find_person(session: Session, person_id: str) -> PersonRow:
     if row is None:
         raise BadInput("This person is not enrolled (any more). Reload the list.")
     return row
-
-
-def record_act(session: Session, by: str, what: str, subject: str) -> None:
-    """In the same transaction as the act itself, so that neither stands without the other."""
-    session.add(ActRow(at=utc_now(), by=by, what=what, subject=subject))
 
 
 def _migrate(engine: Engine) -> None:

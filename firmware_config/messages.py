@@ -184,6 +184,9 @@ class Health(Message):
     """Open for longer than its settings allow."""
     outbox: int = 0
     guard: bool = False
+    audit_seq: int = 0
+    audit_head: str = Field(default="", max_length=64)
+    """Where the door's audit ends: the number of its last record, and that one's hash."""
     temperature_c: float | None = None
     problems: list[str] = Field(default_factory=list)
 

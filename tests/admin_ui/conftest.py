@@ -17,13 +17,17 @@ from PIL import Image
 
 from admin_ui.eyes import Eyes, open_eyes
 from admin_ui.keyring import Keyring
+from admin_ui.models import DoorRow
 from admin_ui.service import Office
+from admin_ui.store import open_store
 from device.embed import Encoder
 from firmware_config.bundle import Golden, Manifest, golden_bytes, pack_bundle
 from firmware_config.errors import LostLink
 from firmware_config.face import ImageArray
 from firmware_config.keys import SigningKey
 from firmware_config.messages import encode
+from firmware_config.pairing import load_door
+from firmware_config.roster import Roster, open_roster
 from firmware_config.settings import AdminSettings, BrokerSettings
 from tests.admin_ui.toys import png, toy_calibration, toy_onnx
 from tests.brokers import free_port
@@ -125,6 +129,22 @@ def office(make_office: MakeOffice) -> Office:
     made = make_office()
     made.add_door("front", "test")
     return made
+
+
+@pytest.fixture
+def roster_of(settings: AdminSettings) -> Callable[[str], Roster]:
+    """roster_of(door): what that door would open."""
+
+    def read(door: str) -> Roster:
+        pairing = load_door(settings.state / "pairings" / door / "door")
+        store = open_store("", settings.state)
+        with store.read() as session:
+            row = session.get(DoorRow, door)
+            assert row is not None
+        store.close()
+        return open_roster(row.roster, pairing.topics, pairing.site_key, pairing.door_key)
+
+    return read
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from admin_ui import cli
 from admin_ui.accounts import PasswordCheck
 from admin_ui.commands import shared
+from admin_ui.journal import see_head
 from admin_ui.service import Office
 from admin_ui.store import open_store
 from firmware_config.settings import AdminSettings, load_admin
@@ -181,3 +183,31 @@ def test_serve_answers_and_ends_cleanly_on_sigterm(admin_toml: Path) -> None:
             output = process.stdout.read().decode() if process.stdout else ""
         assert "The page is at http://127.0.0.1" in output
         assert "Traceback" not in output, output
+
+
+def test_the_record_of_acts_is_verified_and_exported(run: Run, admin_toml: Path, tmp_path: Path) -> None:
+    run("door", "add", "front", "--out", str(tmp_path / "carry"))
+    code, out, _ = run("audit", "verify")
+    assert code == 0
+    assert "The record of acts is whole: 1 acts" in out
+    assert "The audit of front: nothing heard yet." in out
+    assert run("audit", "export", str(tmp_path / "acts.jsonl"))[0] == 0
+    assert '"what": "add_door", "subject": "front"' in (tmp_path / "acts.jsonl").read_text(encoding="utf-8")
+
+    store = open_store("", load_admin(admin_toml).state)
+    see_head(store, "front", 9, "aa")
+    see_head(store, "front", 8, "bb")
+    store.close()
+    code, out, _ = run("audit", "verify")
+    assert code == 1
+    assert "latchkey-device audit verify --head 9:aa" in out
+    assert run("audit", "accept", "front")[0] == 0
+    assert run("audit", "verify")[0] == 0
+
+    store = open_store("", load_admin(admin_toml).state)
+    with store.write() as session:
+        session.execute(text("DELETE FROM acts WHERE seq = 1"))
+    store.close()
+    code, _, err = run("audit", "verify")
+    assert code == 1
+    assert "Act 1 of the record is missing" in err

@@ -6,13 +6,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select
 
+import admin_ui.store
+from admin_ui.acts import read_acts, record_act
 from admin_ui.journal import keep_events, newest_events
 from admin_ui.models import ActRow, Base
-from admin_ui.store import Store, open_store, record_act
+from admin_ui.store import Store, open_store
 from firmware_config.errors import BadState
 from firmware_config.messages import Event, EventDetail
 
@@ -114,3 +118,24 @@ def test_events_of_two_doors_do_not_hide_each_other(store: Store) -> None:
         ("back", "Ada", 0.25, {"embed": 2.0})
     ]
     assert only[0].at.tzinfo is not None
+
+
+def test_a_store_of_the_first_version_gets_its_chain_and_loses_the_names_in_its_acts(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(admin_ui.store.__file__).with_name("migrations")))
+    person = "0123456789abcdef" * 2
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        acts = "INSERT INTO acts (at, by, what, subject) VALUES ('2026-01-01 12:00:00.000000', 'boss', ?, ?)"
+        for what, subject in (("add_door", "front"), ("enrol", f"Ada Lovelace ({person}) at front")):
+            connection.exec_driver_sql(acts, (what, subject))
+    engine.dispose()
+
+    store = open_store("", tmp_path)
+    with store.write() as session:
+        record_act(session, "boss", "test", "x")
+    with store.read() as session:
+        assert [act["subject"] for act in read_acts(session)] == ["front", f"{person} at front", "x"]
+    store.close()

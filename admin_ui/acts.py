@@ -1,0 +1,118 @@
+"""Who did what in the office: a hash chain in the store, and outside of it a witness of where it ends.
+
+A changed, moved or removed act breaks the chain. Acts cut off the end do not, so the newest head is also kept in a
+file beside the keys, under a MAC: whoever can write to the database alone cannot make the two agree.
+People are named by their random id only: an erased person is nobody here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from admin_ui.models import ActRow
+from firmware_config.chain import Head, canonical, link_hash
+from firmware_config.errors import BadState
+from firmware_config.files import write_atomic
+from firmware_config.keys import SecretKey
+
+HEAD_FILE: Final = "acts.head"
+HEAD_CONTEXT: Final = b"latchkey-acts-1|"
+"""Before what the MAC covers, so that no other use of the store's key gives the same."""
+
+ACT_HEAD: Final = "act_head"
+"""Key in Session.info: the head that this transaction made."""
+
+POSTGRES_LOCK: Final = 0x1A7C
+"""Number of the advisory lock that keeps two page processes from writing one link; any number of our own."""
+
+
+def record_act(session: Session, by: str, what: str, subject: str) -> None:
+    """In the same transaction as the act itself, so that neither stands without the other.
+
+    subject: names doors, accounts, bundles and ids of people; never the name of a person who is enrolled.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": POSTGRES_LOCK})
+    last = session.scalar(select(ActRow).order_by(ActRow.seq.desc()).limit(1))
+    head = Head(last.seq, last.hash) if last is not None else Head()
+    row = ActRow(seq=head.count + 1, at=datetime.now(timezone.utc), by=by, what=what, subject=subject, prev=head.hash)
+    row.hash = act_hash(row)
+    session.add(row)
+    session.flush()
+    session.info[ACT_HEAD] = Head(row.seq, row.hash)
+
+
+def act_hash(row: ActRow) -> str:
+    """The row's link; `prev` is in it."""
+    return link_hash(row.prev, act_facts(row))
+
+
+def act_facts(row: ActRow) -> dict[str, Any]:
+    """What the hash covers, and what an export shows."""
+    at = row.at.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    return {"seq": row.seq, "at": at, "by": row.by, "what": row.what, "subject": row.subject}
+
+
+def read_acts(session: Session) -> Iterator[dict[str, Any]]:
+    """All acts in order as plain values, each checked on the way. Raises BadState at the first broken link."""
+    head = Head()
+    for row in session.scalars(select(ActRow).order_by(ActRow.seq).execution_options(yield_per=1000)):
+        place = f"Act {head.count + 1} of the record"
+        if row.seq != head.count + 1 or row.prev != head.hash:
+            raise BadState(f"{place} is missing, or one was put in. Keep the store as evidence; restore a backup.")
+        if row.hash != act_hash(row):
+            raise BadState(f"{place} was changed after it was written. Keep the store as evidence; restore a backup.")
+        head = Head(row.seq, row.hash)
+        yield {**act_facts(row), "prev": row.prev, "hash": row.hash}
+
+
+class Witness:
+    """The head of the acts, kept in a file of the state folder."""
+
+    def __init__(self, state: Path, key: SecretKey) -> None:
+        """key: the store's."""
+        self._path = state / HEAD_FILE
+        self._key = key
+
+    def see(self, written: Mapping[Any, Any]) -> None:
+        """After a transaction: keep the head that it made. written: its Session.info. Raises OSError."""
+        head = written.get(ACT_HEAD)
+        if isinstance(head, Head):
+            facts = {"seq": head.count, "hash": head.hash}
+            write_atomic(self._path, canonical({**facts, "mac": self._key.mac(HEAD_CONTEXT + canonical(facts))}))
+
+    def last_seen(self) -> Head:
+        """Head() before anything was recorded. Raises BadState for a file that is not ours."""
+        try:
+            saved = json.loads(self._path.read_bytes())
+            head = Head(int(saved["seq"]), str(saved["hash"]))
+            facts = {"seq": head.count, "hash": head.hash}
+            genuine = hmac.compare_digest(str(saved["mac"]), self._key.mac(HEAD_CONTEXT + canonical(facts)))
+        except FileNotFoundError:
+            return Head()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadState(f"{self._path} cannot be read ({error}). Keep it as evidence and remove it.") from error
+        if not genuine:
+            raise BadState(f"{self._path} was changed by somebody without the store's key. Keep it as evidence.")
+        return head
+
+    def verify(self, session: Session) -> Head:
+        """Check the whole chain and that it still reaches what was seen of it -> where it ends. Raises BadState."""
+        seen, found, head = self.last_seen(), False, Head()
+        for act in read_acts(session):
+            head = Head(act["seq"], act["hash"])
+            found = found or head == seen
+        if seen.count and not found:
+            raise BadState(
+                f"The record of acts ends at {head.count}, but act {seen.count} was seen: records were cut off its end "
+                "or written anew, or the store was restored from an older backup."
+            )
+        return head
