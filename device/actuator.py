@@ -10,13 +10,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
 
-from device.relay import Latch, Relay, RelayFault
+from device.contact import GRACE_S
+from device.inputs import Inputs
+from device.lockset import EXIT_HOLD_S, READ_S, Lockset, Told
+from device.relay import Relay, RelayFault
 from firmware_config.broker import Connection, Incoming
 from firmware_config.lockrule import LockRule
 from firmware_config.messages import (
+    EXIT_PRESSED,
     Challenge,
+    Contact,
     LockCommand,
     LockResult,
     LockState,
@@ -28,9 +32,6 @@ from firmware_config.pairing import LockPairing
 
 log = logging.getLogger("latchkey.lock")
 
-BEAT_S: Final = 0.1
-"""How often the challenge's age is looked at: a twentieth of its period."""
-
 
 class LockActuator:
     """One lock on the broker. It has no last will: a challenge that is not renewed tells that it is gone.
@@ -38,13 +39,25 @@ class LockActuator:
     Commands are judged on the network thread; a lock serves one door, so nothing waits behind them.
     """
 
-    def __init__(self, pairing: LockPairing, relay: Relay, clock: Callable[[], float] = time.monotonic) -> None:
-        """clock: monotonic seconds. Raises BadState for unreadable broker secrets."""
+    def __init__(
+        self,
+        pairing: LockPairing,
+        relay: Relay,
+        clock: Callable[[], float] = time.monotonic,
+        inputs: Inputs | None = None,
+        exit_hold_s: float = EXIT_HOLD_S,
+    ) -> None:
+        """clock: monotonic seconds. exit_hold_s: how long the exit button lets the bolt go, seconds. Raises BadState
+        for unreadable broker secrets."""
         self._topics = pairing.topics
         self._clock = clock
+        self._exit_hold_s = exit_hold_s
+        self._exit_unsaid_at: float | None = None
         self._guard = threading.Lock()
         self._rule = LockRule(pairing.lock_key, pairing.topics.door_id, clock())
-        self.latch = Latch(relay, self._say_state)
+        told = Told(self._say_state, self._say_contact, self._say_exit)
+        self._lockset = Lockset(relay, inputs, told, exit_hold_s, clock)
+        self.latch = self._lockset.latch
         self.connection = Connection(
             pairing.broker,
             f"latchkey-lock-{pairing.topics.site}-{pairing.topics.door}",
@@ -59,19 +72,20 @@ class LockActuator:
         return self._rule.book.current
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until `stop` is set; the relay is off when this returns."""
+        """Serve until `stop` is set; the lock is in its fail state when this returns."""
         self.connection.start()
         try:
-            while not stop.wait(BEAT_S):
+            while not stop.wait(READ_S):
                 self.beat()
         finally:
             try:
-                self.latch.shut()
+                self._lockset.rest()
             finally:
                 self.connection.stop()
 
     def beat(self) -> None:
-        """Renew the challenge when it is due."""
+        """Read the wires, and renew the challenge when it is due."""
+        self._lockset.beat()
         with self._guard:
             now = self._clock()
             if self._rule.book.due(now):
@@ -113,6 +127,12 @@ class LockActuator:
             self.connection.publish(self._topics["lock/result"], encode(result))
 
     def _connected(self) -> None:
+        # Before the challenge: at its sound the door begins to judge the contact, and must not do so by an old one.
+        unsaid, self._exit_unsaid_at = self._exit_unsaid_at, None
+        if unsaid is not None and self._clock() - unsaid < self._exit_hold_s + GRACE_S:
+            self._say_exit()
+        if self._lockset.contact is not None:
+            self._say_contact(self._lockset.contact)
         with self._guard:
             # Whoever listened while we were away holds an old challenge; a new one is what tells we are back.
             self._rule.book.rotate(self._clock())
@@ -125,3 +145,10 @@ class LockActuator:
 
     def _say_state(self, state: LockState) -> None:
         self.connection.publish(self._topics["lock/state"], state.value.encode(), retain=True)
+
+    def _say_contact(self, contact: Contact) -> None:
+        self.connection.publish(self._topics["lock/contact"], contact.value.encode(), retain=True)
+
+    def _say_exit(self) -> None:
+        if not self.connection.publish(self._topics["lock/exit"], EXIT_PRESSED):
+            self._exit_unsaid_at = self._clock()

@@ -97,13 +97,27 @@ def _state(settings: DoorSettings) -> Finding:
         return Finding("state", False, f"There is no folder {folder}.", "systemd makes it; by hand: mkdir -m 700.")
     if not os.access(folder, os.W_OK | os.X_OK):
         return Finding("state", False, f"{folder} cannot be written.", "Run this as the user that the daemon runs as.")
-    from device.audit import verify  # noqa: PLC0415
-    from device.journal import AUDIT_FILE  # noqa: PLC0415
+    return Finding("state", True, f"{folder} is there, for nobody else to read.")
 
-    log = folder / AUDIT_FILE
-    if not log.exists():
-        return Finding("state", True, f"{folder} is there; nothing is recorded yet.")
-    return Finding("state", True, f"{folder}: {verify(log).count} records, the chain of hashes is whole.")
+
+def _audit(settings: DoorSettings, pairing: DoorPairing) -> Finding:
+    from device.audit import verify  # noqa: PLC0415
+    from device.journal import AUDIT_FOLDER  # noqa: PLC0415
+    from device.ledger import audit_key  # noqa: PLC0415
+    from device.plain_audit import PLAIN_FILE  # noqa: PLC0415
+
+    if (settings.state / PLAIN_FILE).exists():
+        return Finding(
+            "audit",
+            False,
+            f"{settings.state / PLAIN_FILE} of version 0.1 lies there in plain and names people.",
+            "Start the daemon: it seals it once and removes it.",
+        )
+    folder = settings.state / AUDIT_FOLDER
+    if not folder.exists():
+        return Finding("audit", True, "Nothing is recorded yet.")
+    end = verify(folder, audit_key(pairing.door_key))
+    return Finding("audit", True, f"{end.count} records, the chain is whole and every seal is this door's. {end}")
 
 
 def _detector() -> Finding:
@@ -243,7 +257,10 @@ def _lock(settings: DoorSettings, watch: _LockWatch | None) -> list[Finding]:
 
 
 def _gpio(settings: DoorSettings) -> Finding:
+    from device.inputs import gpio_inputs  # noqa: PLC0415
     from device.relay import GpioRelay  # noqa: PLC0415
 
-    GpioRelay(settings.lock.gpio_pin, settings.lock.active_high).close()
+    lock = settings.lock
+    gpio_inputs(lock.contact_pin, lock.exit_pin).close()
+    GpioRelay(lock.gpio_pin, lock.active_high, lock.fail == "safe").close()
     return Finding("lock", True, f"GPIO {settings.lock.gpio_pin} can be used.")

@@ -74,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--simulate", action="store_true", help="say what a relay would do")
     which.add_argument("--gpio", type=int, metavar="PIN", help="BCM number of the relay's pin")
     lock.add_argument("--active-low", action="store_true", help="the relay is on when the pin is low")
+    lock.add_argument("--contact", type=int, metavar="PIN", help="BCM number of the door contact's pin")
+    lock.add_argument("--exit", type=int, metavar="PIN", help="BCM number of the exit button's pin")
+    lock.add_argument("--control", type=Path, metavar="PIPE", help="play contact and button: echo open > PIPE")
+    lock.add_argument("--fail", choices=("secure", "safe"), default="secure", help="without current: shut, or open")
+    lock.add_argument("--exit-hold", type=_positive, default=5.0, help="seconds that the exit button opens (default 5)")
     lock.add_argument("--pairing", type=Path, required=True, help="the lock's pairing folder")
     lock.set_defaults(command=_lock)
 
@@ -138,19 +143,23 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _lock(options: argparse.Namespace) -> int:
     from device.actuator import LockActuator  # noqa: PLC0415
+    from device.inputs import gpio_inputs, simulated_inputs  # noqa: PLC0415
     from device.relay import GpioRelay, Relay, SimulatedRelay  # noqa: PLC0415
     from firmware_config.pairing import load_lock  # noqa: PLC0415
 
     pairing = load_lock(options.pairing)
+    fail_safe = options.fail == "safe"
     relay: Relay
     if options.simulate:
-        relay = SimulatedRelay(say=lambda line: print(line, flush=True))
+        relay = SimulatedRelay(lambda line: print(line, flush=True), fail_safe)
+        inputs = simulated_inputs(options.control, relay)
     else:
-        relay = GpioRelay(options.gpio, active_high=not options.active_low)
+        relay = GpioRelay(options.gpio, not options.active_low, fail_safe)
+        inputs = gpio_inputs(options.contact, options.exit)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    LockActuator(pairing, relay).run(stop)
+    LockActuator(pairing, relay, inputs=inputs, exit_hold_s=options.exit_hold).run(stop)
     return OK
 
 

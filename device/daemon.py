@@ -19,14 +19,15 @@ from typing import Final
 
 from device.camera import Frame
 from device.decide import FRESH_S, Decider, Decision
+from device.doorman import Doorman
 from device.health import FrameTimes, Reporter, examine, status_line
 from device.inbox import Inbox
 from device.journal import Journal, finite, now_utc
 from device.link import Link
+from device.lockset import Lockset, LocksetThread
 from device.lookout import Lookout
 from device.opening import Opener
 from device.outfit import Outfit, load_settings
-from device.relay import Latch
 from device.sight import Seen
 from firmware_config.errors import BadState
 from firmware_config.face import Reason
@@ -85,9 +86,9 @@ class Daemon:
         """Start everything, loop, stop everything in reverse -> exit code. Raises LatchkeyError from the start."""
         with ExitStack() as started:
             self._start_state(started)
-            self._start_model()
-            self._start_lock(started)
             self._start_journal(started)
+            self._start_lock(started)
+            self._start_model()
             self._start_decider()
             self._start_link(started)
             self._start_eyes()
@@ -156,12 +157,22 @@ class Daemon:
             self._read_settings_again()
         for _ in range(min(self._link.inbox.qsize(), MESSAGES_A_TURN)):
             self._inbox.handle(self._link.inbox.get_nowait())
+        if self._wires is not None and not self._wires.alive:
+            raise BadState("The lock's wires cannot be read any more; a fresh start may help.")
         self._link.beat()
         self._journal.beat()
         self._lookout.camera(self._camera)
         self._lookout.guard(self._decider)
+        self._doorman.beat()
         health = examine(
-            self._holdings, self._camera, self._link, self._latch, self._journal, self._times, self._lookout.guarded
+            self._holdings,
+            self._camera,
+            self._link,
+            self._latch,
+            self._journal,
+            self._doorman,
+            self._times,
+            self._lookout.guarded,
         )
         if self._reporter.due(health, time.monotonic()):
             self._link.say_health(health)
@@ -187,21 +198,24 @@ class Daemon:
         self._decider = Decider(self._holdings.active.roster, self._lookout.saved_guard())
 
     def _start_lock(self, started: ExitStack) -> None:
-        self._latch: Latch | None = None
-        if self.settings.lock.kind == "gpio":
-            relay = self._outfit.make_relay(self.settings.lock)
-            self._latch = Latch(relay)
-            started.callback(self._latch.shut)
+        lock = self.settings.lock
+        self._wires: LocksetThread | None = None
+        if lock.kind == "gpio":
+            relay, inputs = self._outfit.make_relay(lock), self._outfit.make_inputs(lock)
+            self._wires = LocksetThread(Lockset(relay, inputs, self._doorman.told, lock.exit_hold_s))
+            started.callback(self._wires.stop)
+        self._latch = self._wires.lockset.latch if self._wires else None
+        self._opener = Opener(self._link, self._latch, self._journal, self._doorman)
 
     def _start_journal(self, started: ExitStack) -> None:
         self._link = Link(self._pairing)
         self._journal = Journal(self.settings.state, self._link, self._pairing.door_key)
         started.callback(self._journal.close)
-        self._opener = Opener(self._link, self._latch, self._journal)
         self._lookout = Lookout(self.settings.state, self._journal)
+        self._doorman = Doorman(self._link, self._journal, self.settings.lock)
 
     def _start_link(self, started: ExitStack) -> None:
-        self._inbox = Inbox(self._link, self._holdings, self._journal, self._opener.open, self._adopt)
+        self._inbox = Inbox(self._link, self._holdings, self._journal, self._doorman, self._opener.open, self._adopt)
         self._link.say_applied(self._holdings.applied())
         self._link.start()
         started.callback(self._link.stop)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from device.camera import Camera
+from device.doorman import Doorman
 from device.journal import Journal
+from device.latch import Latch
 from device.link import Link
-from device.relay import Latch
 from device.roster import Holdings
 from firmware_config.messages import Health, LockState
 
@@ -85,6 +86,9 @@ class Reporter:
             health.generation,
             health.camera,
             health.lock,
+            health.contact,
+            health.forced_open,
+            health.held_open,
             health.guard,
             tuple(health.problems),
         )
@@ -107,6 +111,7 @@ def examine(
     link: Link,
     latch: Latch | None,
     journal: Journal,
+    doorman: Doorman,
     times: FrameTimes,
     guarded: bool,
 ) -> Health:
@@ -124,6 +129,7 @@ def examine(
         found.append("The lock does not answer; look at its power.")
     if lock == LockState.JAMMED.value:
         found.append("The lock is jammed; look at the strike and at the relay.")
+    found += doorman.problems()
     if active.roster is None:
         found.append("This door knows nobody yet; enrol somebody in the admin page.")
     return Health(
@@ -137,6 +143,9 @@ def examine(
         camera=camera.state,
         camera_why=camera_why,
         lock=lock,
+        contact=doorman.watch.contact,
+        forced_open=doorman.watch.forced_open,
+        held_open=doorman.watch.held_open,
         outbox=journal.unsent,
         guard=guarded,
         temperature_c=temperature_c(),

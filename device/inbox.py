@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from device.doorman import Doorman
 from device.journal import Journal
 from device.link import Link
 from device.roster import Holdings, Outcome
@@ -34,6 +35,7 @@ class Inbox:
         link: Link,
         holdings: Holdings,
         journal: Journal,
+        doorman: Doorman,
         unlock: Callable[[int], Reason | None],
         adopted: Callable[[], None],
     ) -> None:
@@ -41,6 +43,7 @@ class Inbox:
         self._link = link
         self._holdings = holdings
         self._journal = journal
+        self._doorman = doorman
         self._unlock = unlock
         self._adopted = adopted
 
@@ -57,6 +60,8 @@ class Inbox:
             self._answer(message)
         elif leaf == "lock/result":
             self._hear_lock(message)
+        elif leaf in ("lock/contact", "lock/exit"):
+            self._doorman.hear(leaf, message)
 
     def _take_document(self, leaf: str, outcome: Outcome) -> None:
         if outcome.refused:

@@ -55,6 +55,8 @@ DOOR_SUBSCRIPTIONS: Final = (
     ("lock/challenge", 1),
     ("lock/state", 1),
     ("lock/result", 1),
+    ("lock/contact", 1),
+    ("lock/exit", 1),
 )
 
 
@@ -110,8 +112,12 @@ class Link:
         """For a display or a buzzer: what to do about `reason`, once until there is something else to say."""
         hint = HINTS.get(reason) if reason is not None else None
         if hint is not None and hint is not self._hinted:
-            self.connection.publish(self.topics["hint"], hint.value.encode(), qos=0)
+            self.show(hint)
         self._hinted = hint
+
+    def show(self, hint: Hint) -> None:
+        """On a display or a buzzer, now."""
+        self.connection.publish(self.topics["hint"], hint.value.encode(), qos=0)
 
     def say_event(self, event: Event) -> bool:
         """False: not sent; the outbox keeps it."""

@@ -6,9 +6,11 @@ import logging
 import time
 from collections.abc import Callable
 
+from device.doorman import Doorman
 from device.journal import Journal
+from device.latch import Latch
 from device.link import Link
-from device.relay import Latch, RelayFault
+from device.relay import RelayFault
 from firmware_config.face import Reason
 
 log = logging.getLogger("latchkey.opening")
@@ -18,12 +20,18 @@ class Opener:
     """Opens, or says why not. Used on the loop's thread."""
 
     def __init__(
-        self, link: Link, latch: Latch | None, journal: Journal, clock: Callable[[], float] = time.monotonic
+        self,
+        link: Link,
+        latch: Latch | None,
+        journal: Journal,
+        doorman: Doorman,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """latch: the relay on this board, None where the lock is on the broker. clock: monotonic seconds."""
         self._link = link
         self._latch = latch
         self._journal = journal
+        self._doorman = doorman
         self._clock = clock
 
     def open(self, hold_ms: int, good_until: float = float("inf")) -> Reason | None:
@@ -34,6 +42,12 @@ class Opener:
         """
         if not self._journal.whole:
             return Reason.INTERNAL_ERROR
+        failed = self._let_go(hold_ms, good_until)
+        if failed is None:
+            self._doorman.permit(hold_ms)
+        return failed
+
+    def _let_go(self, hold_ms: int, good_until: float) -> Reason | None:
         if self._latch is None:
             return self._link.lock.unlock(hold_ms, good_until)
         if self._clock() > good_until:

@@ -10,6 +10,7 @@ from pathlib import Path
 from device.camera import Camera, Frame, open_camera, parse_source
 from device.detect import Detector, detector_model
 from device.embed import Encoder
+from device.inputs import Inputs, gpio_inputs
 from device.model import Active
 from device.relay import GpioRelay, Relay
 from device.roster import Holdings
@@ -71,7 +72,12 @@ def real_look(runtime: RuntimeSettings) -> Look:
 
 def real_relay(lock: LockSettings) -> Relay:
     """Raises BadState when the pin cannot be used."""
-    return GpioRelay(lock.gpio_pin, lock.active_high)
+    return GpioRelay(lock.gpio_pin, lock.active_high, lock.fail == "safe")
+
+
+def real_inputs(lock: LockSettings) -> Inputs:
+    """Raises BadState when a pin cannot be used."""
+    return gpio_inputs(lock.contact_pin, lock.exit_pin)
 
 
 @dataclass(frozen=True)
@@ -82,3 +88,4 @@ class Outfit:
     make_look: Callable[[RuntimeSettings], Look] = real_look
     make_relay: Callable[[LockSettings], Relay] = real_relay
     make_holdings: Callable[[DoorSettings, DoorPairing], Holdings] = real_holdings
+    make_inputs: Callable[[LockSettings], Inputs] = real_inputs

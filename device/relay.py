@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from firmware_config.errors import BadState
-from firmware_config.messages import LockState
 
 log = logging.getLogger("latchkey.relay")
 
@@ -18,48 +16,70 @@ class RelayFault(BadState):
 
 
 class Relay(Protocol):
-    """Two commands. Both raise RelayFault."""
+    """A strike or a magnet behind a relay. Everything raises RelayFault.
+
+    A fail-secure strike needs current to let go; a fail-safe magnet needs current to hold. Whoever commands says
+    what the door should do, and the relay knows what that means for its coil.
+    """
+
+    @property
+    def is_on(self) -> bool:
+        """Read back: the bolt is let go."""
 
     def on(self) -> None:
-        """Let the strike go: the door can be opened."""
+        """Let the bolt go: the door can be opened."""
 
     def off(self) -> None:
-        """The resting state, which is also what a dead process leaves behind."""
+        """Hold the bolt: the door is shut."""
+
+    def rest(self) -> None:
+        """No current in the coil, which is also what a board without power leaves behind: shut where the lock is
+        fail-secure, open where it is fail-safe."""
 
 
 class SimulatedRelay:
-    """Prints what a relay would do, counts it, and can be told to jam."""
+    """Prints what a relay would do, counts it, and can be told to jam: then it stays as it is, whatever is said."""
 
-    def __init__(self, say: Callable[[str], None] = print) -> None:
+    def __init__(self, say: Callable[[str], None] = print, fail_safe: bool = False) -> None:
         self._say = say
+        self._fail_safe = fail_safe
         self.jammed = False
-        self.is_on = False
+        self.is_on = fail_safe
         self.times_on = 0
 
     def on(self) -> None:
-        if self.jammed:
-            raise RelayFault("The simulated relay is jammed.")
-        self.is_on = True
-        self.times_on += 1
-        self._say("The lock opens.")
+        if not self.jammed:
+            self.is_on = True
+            self.times_on += 1
+            self._say("The lock opens.")
 
     def off(self) -> None:
-        self.is_on = False
-        self._say("The lock shuts.")
+        if self.is_on and not self.jammed:
+            self.is_on = False
+            self._say("The lock shuts.")
+
+    def rest(self) -> None:
+        self.is_on = self._fail_safe
+        self._say(f"The lock is without current: {'open' if self.is_on else 'shut'}.")
 
 
 class GpioRelay:
-    """A relay on a GPIO pin of this board."""
+    """A relay on a GPIO pin of this board.
 
-    def __init__(self, pin: int, active_high: bool = True) -> None:
-        """pin: BCM number. Raises BadState when gpiozero or the pin cannot be used."""
+    A process that is killed outright commands nothing any more: whether its pin then falls back is the board's
+    kernel's choice, and the next start puts it right. Wire the relay so that a pin without a driver has no current.
+    """
+
+    def __init__(self, pin: int, active_high: bool = True, fail_safe: bool = False) -> None:
+        """pin: BCM number. The bolt is held from here on. Raises BadState when gpiozero or the pin cannot be used."""
         try:
             # Only where a relay hangs on the board: gpiozero looks for hardware as soon as a pin is named.
             from gpiozero import OutputDevice  # noqa: PLC0415
         except ImportError as error:
             raise BadState("A relay on this board needs gpiozero: pip install 'latchkey[device,gpio]'.") from error
+        self._fail_safe = fail_safe
         try:
-            self._output = OutputDevice(pin, active_high=active_high, initial_value=False)
+            self._output = OutputDevice(pin, active_high=active_high, initial_value=fail_safe)
         except Exception as error:
             # gpiozero raises a family of its own and its pin libraries theirs; all mean the same here.
             raise BadState(
@@ -67,74 +87,29 @@ class GpioRelay:
                 "gpio, and is no other program holding the pin?"
             ) from error
 
-    def on(self) -> None:
-        self._switch(self._output.on)
-
-    def off(self) -> None:
-        self._switch(self._output.off)
-
-    def close(self) -> None:
-        """Give the pin back, relay off."""
-        self._output.close()
-
-    def _switch(self, move: Callable[[], None]) -> None:
+    @property
+    def is_on(self) -> bool:
         try:
-            move()
+            current = bool(self._output.value)
         except Exception as error:
             raise RelayFault(f"The relay does not answer: {error}.") from error
+        return current != self._fail_safe
 
+    def on(self) -> None:
+        self._current(self._fail_safe is False)
 
-class Latch:
-    """A relay that goes back by itself. Used by the lock, and by a door with the relay on its own board.
+    def off(self) -> None:
+        self._current(self._fail_safe)
 
-    The way back runs on a timer thread of its own, so that nothing else that hangs can keep a door open.
-    """
+    def rest(self) -> None:
+        self._current(False)
 
-    def __init__(self, relay: Relay, on_change: Callable[[LockState], None] = lambda _state: None) -> None:
-        """on_change: called with each new state, from whichever thread made it."""
-        self._relay = relay
-        self._on_change = on_change
-        self._guard = threading.Lock()
-        self._timer: threading.Timer | None = None
-        self.state = LockState.LOCKED
+    def close(self) -> None:
+        """Give the pin back, no current."""
+        self._output.close()
 
-    def open(self, hold_ms: int) -> None:
-        """On now, off after hold_ms; a second call begins the time anew. Raises RelayFault."""
-        with self._guard:
-            self._stop_timer()
-            try:
-                self._relay.on()
-            except RelayFault:
-                self._change(LockState.JAMMED)
-                raise
-            self._timer = threading.Timer(hold_ms / 1000, self._time_is_up)
-            self._timer.daemon = True
-            self._timer.start()
-            self._change(LockState.UNLOCKED)
-
-    def shut(self) -> None:
-        """Off now. Raises RelayFault."""
-        with self._guard:
-            self._stop_timer()
-            try:
-                self._relay.off()
-            except RelayFault:
-                self._change(LockState.JAMMED)
-                raise
-            self._change(LockState.LOCKED)
-
-    def _time_is_up(self) -> None:
+    def _current(self, flows: bool) -> None:
         try:
-            self.shut()
-        except RelayFault as fault:
-            # Nobody waits for this thread; the state JAMMED is published and says it.
-            log.error("The door may be open: %s", fault)  # noqa: TRY400 - the sentence is the fact
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _change(self, state: LockState) -> None:
-        self.state = state
-        self._on_change(state)
+            (self._output.on if flows else self._output.off)()
+        except Exception as error:
+            raise RelayFault(f"The relay does not answer: {error}.") from error

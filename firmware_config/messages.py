@@ -161,6 +161,7 @@ class Hint(str, Enum):
     LOOK_HERE = "look_here"
     TOO_DARK = "too_dark"
     WELCOME = "welcome"
+    CLOSE_DOOR = "close_door"
 
 
 class Health(Message):

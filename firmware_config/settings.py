@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firmware_config.errors import BadInput
 from firmware_config.messages import NAME_PATTERN
@@ -98,6 +98,24 @@ class LockSettings(Section):
     gpio_pin: int = Field(default=17, ge=0, le=53)
     """BCM number of the pin."""
     active_high: bool = True
+    fail: Literal["secure", "safe"] = "secure"
+    """What the lock is without current: secure is shut (a strike that needs current to let go), safe is open (a
+    magnet that needs current to hold). Where people must get out in a fire, the building's rules say which."""
+    contact_pin: int | None = Field(default=None, ge=0, le=53)
+    """BCM number; a switch to ground that is closed while the leaf is. Only for kind gpio."""
+    exit_pin: int | None = Field(default=None, ge=0, le=53)
+    """BCM number; a button to ground. Only for kind gpio."""
+    exit_hold_s: float = Field(default=5.0, ge=0.2, le=60)
+    """How long the exit button lets the bolt go, seconds."""
+    held_open_s: float = Field(default=30.0, ge=1, le=3600)
+    """A door that is open for longer, seconds, is reported."""
+
+    @model_validator(mode="after")
+    def _one_wire_a_pin(self) -> LockSettings:
+        pins = [pin for pin in (self.gpio_pin, self.contact_pin, self.exit_pin) if pin is not None]
+        if len(set(pins)) < len(pins):
+            raise ValueError("gpio_pin, contact_pin and exit_pin must be three different pins")
+        return self
 
 
 class RuntimeSettings(Section):

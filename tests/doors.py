@@ -52,6 +52,7 @@ from firmware_config.pairing import DoorPairing, load_lock, write_pairing
 from firmware_config.roster import Person, Policy, Roster, seal_roster, template_bytes
 from firmware_config.settings import BrokerSettings, CameraSettings, DoorSettings, LockSettings, RuntimeSettings
 from tests.waiting import until
+from tests.wires import PlayedInputs
 
 TOPICS = Topics("home", "front")
 FRAME_S = 0.02
@@ -237,6 +238,7 @@ class Door:
         )
         self.camera = StagedCamera()
         self.relay = SimulatedRelay(say=lambda _line: None)
+        self.inputs = PlayedInputs()
         self.look: Look = look
         self.codes: list[int | BaseException] = []
         self._running: list[tuple[Callable[[], None], threading.Thread]] = []
@@ -284,7 +286,7 @@ class Door:
         def make_relay(_lock: LockSettings) -> SimulatedRelay:
             return self.relay
 
-        outfit = Outfit(lambda _camera: self.camera, make_look, make_relay, self._holdings)
+        outfit = Outfit(lambda _camera: self.camera, make_look, make_relay, self._holdings, lambda _lock: self.inputs)
         daemon = self.daemon = Daemon(self.settings, None, outfit)
 
         def run() -> None:
@@ -299,7 +301,7 @@ class Door:
     def start_lock(self) -> LockActuator:
         """Run the simulated lock on a thread."""
         stop = threading.Event()
-        lock = LockActuator(load_lock(self.folder / "pairing"), self.relay)
+        lock = LockActuator(load_lock(self.folder / "pairing"), self.relay, inputs=self.inputs)
         self._spawn(lambda: lock.run(stop), stop.set)
         return lock
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from device.actuator import LockActuator
-from device.relay import GpioRelay, Latch, RelayFault, SimulatedRelay
+from device.latch import Latch
+from device.relay import GpioRelay, RelayFault, SimulatedRelay
 from firmware_config.broker import Connection, Incoming
 from firmware_config.errors import BadState
 from firmware_config.keys import SecretKey

@@ -1,0 +1,93 @@
+"""News of the leaf and the exit button, from the lock on the broker or from this board's wires, to the journal."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections.abc import Callable
+from typing import Final
+
+from device.contact import ContactWatch
+from device.journal import Journal
+from device.link import Link
+from device.lockset import Told
+from firmware_config.broker import Incoming
+from firmware_config.messages import EXIT_PRESSED, Contact, Hint
+from firmware_config.settings import LockSettings
+
+log = logging.getLogger("latchkey.doorman")
+
+NEWS: Final = 256
+"""News that wait for the loop; a contact is debounced, so more than this is somebody who floods the topic."""
+
+ALARMS: Final = ("forced_open", "held_open", "found_open")
+"""Notices that somebody should look after."""
+
+
+class Doorman:
+    """Keeps the contact's watch. `hear` and `told` may be used from any thread, the rest on the loop's."""
+
+    def __init__(
+        self, link: Link, journal: Journal, settings: LockSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """clock: monotonic seconds."""
+        self._link = link
+        self._journal = journal
+        self._wired = settings.kind == "gpio"
+        self._clock = clock
+        self._news: queue.Queue[Callable[[float], None]] = queue.Queue(NEWS)
+        self.watch = ContactWatch(settings.held_open_s, settings.exit_hold_s)
+        self.told = Told(contact=self._contact, exit=self._exit)
+
+    def hear(self, leaf: str, message: Incoming) -> None:
+        """A message of the lock on lock/contact or lock/exit."""
+        if leaf == "lock/exit":
+            # A retained press is from any time, and would excuse an opening of now.
+            if not message.retained and message.payload == EXIT_PRESSED:
+                self._exit()
+            return
+        try:
+            contact = Contact(message.payload.decode("ascii", "replace"))
+        except ValueError:
+            log.warning("%r is no state of a contact.", message.payload[:32])
+            return
+        if message.retained:
+            self._put(self.watch.lose)  # whatever came before it was not heard
+        self._contact(contact)
+
+    def permit(self, hold_ms: int) -> None:
+        """The bolt was let go: whoever opens the leaf now may."""
+        self.watch.permit(hold_ms / 1000, self._clock())
+
+    def beat(self) -> None:
+        """Judge, and tell what is to be told."""
+        now = self._clock()
+        for _ in range(self._news.qsize()):
+            self._news.get_nowait()(now)
+        for notice in self.watch.step(now, self._wired or self._link.lock.alive):
+            (log.warning if notice in ALARMS else log.info)("The door: %s", notice)
+            self._journal.tell("notice", notice)
+            if notice == "held_open":
+                self._link.show(Hint.CLOSE_DOOR)
+
+    def problems(self) -> list[str]:
+        """Sentences for whoever looks after the door, worst first."""
+        found = []
+        if self.watch.forced_open:
+            found.append("The door was opened by force, or with a key: nobody was let in. Go and look.")
+        if self.watch.held_open:
+            found.append("The door has been open for too long; close it.")
+        return found
+
+    def _contact(self, contact: Contact) -> None:
+        self._put(lambda now: self.watch.hear(contact, now))
+
+    def _exit(self) -> None:
+        self._put(self.watch.exit)
+
+    def _put(self, news: Callable[[float], None]) -> None:
+        try:
+            self._news.put_nowait(news)
+        except queue.Full:
+            log.error("The loop does not keep up with the door contact.")  # noqa: TRY400 - the sentence is the fact
