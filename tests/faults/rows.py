@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tests.faults.bench import Row
 
-MODULES: tuple[str, ...] = ()
+MODULES = ("broker",)
 
 
 def all_rows() -> dict[str, Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -76,10 +77,8 @@ def run_in_process(part: Part, limit_s: float) -> Findings:
             hung = f"the part did not end within {limit_s:.0f} s"
         finally:
             # The whole session: what a part has started ends with it, also when the bench itself is told to stop.
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
     result = part.folder / RESULT
     findings = Findings()
