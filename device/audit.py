@@ -1,8 +1,12 @@
-"""The record of every decision: JSON lines on disk, each carrying the hash of the one before (a hash chain).
+"""The record of every decision and of every administrative act at the door: a sealed hash chain on disk.
 
-A record that is changed, removed or put in between breaks the chain. Cutting records off the end does not: for
-that, compare `Head.hash` with the copy that somebody else keeps (the outbox does for its own events).
-No image, no template, no embedding goes in. Haber and Stornetta 1991; Schneier and Kelsey 1999 for logs.
+    audit/audit-0000000001.log   records, sealed and chained line by line (ledger.py), in segments (segments.py)
+    audit/head                   where the chain ends, sealed (witness.py)
+
+A record that is changed, removed, moved or put in breaks the chain; one cut off the end is missed by `head`, by the
+outbox, and by the page, which gets the chain's head with every event. A person stands in here by their random id
+alone: whoever is erased is nobody here. No image, no template, no embedding goes in. Haber and Stornetta 1991;
+Schneier and Kelsey 1999 for logs.
 
 The unlock is handed to the lock first and recorded right after, in the same step of the loop: fsync takes 1 to
 100 ms on an SD card, and a power cut in between loses the record of an opening that a camera frame had decided.
@@ -10,79 +14,71 @@ The unlock is handed to the lock first and recorded right after, in the same ste
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from firmware_config.errors import BadInput, BadState
-from firmware_config.files import PRIVATE, sync_folder, write_atomic
+from device.ledger import ADVICE, Record, write_line
+from device.segments import check_ends, cut_torn_line, drop_empty, first_seq, read, segment, segments, walk
+from device.witness import Witness
+from firmware_config.chain import Head
+from firmware_config.errors import BadState
+from firmware_config.files import PRIVATE, sync_folder
+from firmware_config.keys import SecretKey
 
-ORIGIN: Final = "0" * 64
-"""`prev` of the first record."""
+__all__ = ["HEAD_FILE", "Audit", "read", "verify"]
 
-RESERVED: Final = frozenset({"seq", "at", "kind", "prev", "hash"})
+HEAD_FILE: Final = "head"
 
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Head:
-    """Where a chain ends. count: records, 0 for none; the last one's seq. hash: its hash, hex."""
-
-    count: int = 0
-    hash: str = ORIGIN
+SEGMENT_RECORDS: Final = 10_000
+"""Records in a file: a month at a busy door, 10 MB, read whole in a second at a start."""
 
 
 class Audit:
     """The audit log, open for appending. One writer at a time; the daemon's loop is it.
 
-    Opening checks the whole chain. A torn last line (power cut while it was written) is cut off and kept beside
-    as `.torn`: it was never acknowledged. Any other damage raises BadState.
+    Opening checks the last segment record by record and how the others hang together. A torn last line (power cut
+    while it was written) is cut off and kept beside: it was never acknowledged. Any other damage raises BadState.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._broken = False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        existed = path.exists()
-        if existed:
-            _cut_torn_line(path)
-        self.head = verify(path) if existed else Head()
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
-        if not existed:
-            sync_folder(path.parent)
+    def __init__(self, folder: Path, key: SecretKey, segment_records: int = SEGMENT_RECORDS) -> None:
+        """key: ledger.audit_key(door_key)."""
+        self._folder = folder
+        self._key = key
+        self._segment_records = segment_records
+        self._witness = Witness(folder / HEAD_FILE, key)
+        self._closed = False
+        self._file = -1
+        try:
+            self._open()
+        except OSError as error:
+            raise BadState(f"The audit {folder} cannot be used ({error}).") from error
 
     def append(self, kind: str, facts: Mapping[str, Any], at: datetime | None = None) -> Record:
         """One record, on disk when this returns.
 
         facts: JSON values under names other than seq, at, kind, prev and hash. at: aware; now when left out.
         Raises BadInput for facts that JSON does not have; BadState when it could not be written: the log is then
-        as before, or has to be opened again.
+        as before, and the next append tries again.
         """
-        if RESERVED & facts.keys():
-            raise BadInput(f"The audit keeps {', '.join(sorted(RESERVED & facts.keys()))} for itself.")
-        moment = (at or datetime.now(timezone.utc)).isoformat(timespec="milliseconds")
-        record: Record = {"seq": self.head.count + 1, "at": moment, "kind": kind, **facts}
-        record["prev"] = self.head.hash
+        if self._closed:
+            raise BadState(f"The audit {self._folder} is closed.")
         try:
-            record["hash"] = record_hash(record)
-            line = _canonical(record) + b"\n"
-        except (TypeError, ValueError) as error:
-            raise BadInput(f"The audit cannot keep {kind} as JSON: {error}.") from error
-        self._write(line)
-        self.head = Head(record["seq"], record["hash"])
+            if self._file < 0:
+                self._open()
+            line, record = write_line(self._key, self.head, kind, facts, at or datetime.now(timezone.utc))
+            self._write(line, Head(record["seq"], record["hash"]))
+        except OSError as error:
+            raise BadState(f"The audit {self._folder} cannot be written ({error}). Is the disk full?") from error
         return record
 
     def close(self) -> None:
-        """Once; nothing is pending, every record is on disk already."""
-        os.close(self._file)
-        self._broken = True
+        """Nothing is pending, every record is on disk already."""
+        self._closed = True
+        self._release()
 
     def __enter__(self) -> Audit:
         return self
@@ -92,51 +88,94 @@ class Audit:
     ) -> None:
         self.close()
 
-    def _write(self, line: bytes) -> None:
-        if self._broken:
-            raise BadState(f"{self._path} is closed or could not be written; start the door again.")
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths = segments(self._folder)
+        if paths:
+            cut_torn_line(paths[-1])
+            if drop_empty(paths[-1]):
+                paths.pop()
+        if not paths and not self._witness.exists:
+            self._witness.create(Head())
+        seen, least = self._witness.expected()
+        self.head = self._check(paths, seen, least)
+        if self.head != seen:
+            self._witness.write(self.head)  # a power cut between the record and its head
+        self._records = self.head.count - first_seq(paths[-1]) + 1 if paths else self._segment_records
+        if paths:
+            self._path = paths[-1]
+            self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+
+    def _check(self, paths: list[Path], seen: Head, least: int) -> Head:
+        check_ends(paths)
+        end = Head()
+        for line, place in walk(paths[-1:], Head() if len(paths) == 1 else None):
+            line.open(self._key, place)
+            for head in (Head(line.seq - 1, line.prev), line.head):
+                refuse_another(head, seen, place)
+            end = line.head
+        refuse_cut_tail(end.count, least)
+        return end
+
+    def _write(self, line: bytes, head: Head) -> None:
+        if self._records >= self._segment_records:
+            self._begin_segment(head.count)
         before = os.fstat(self._file).st_size
         try:
             _write_whole(self._file, line)
-        except OSError as error:
-            try:
-                os.ftruncate(self._file, before)
+            self._witness.write(head)
+        except OSError:
+            self._take_back(before)
+            raise
+        self.head = head
+        self._records += 1
+
+    def _begin_segment(self, first: int) -> None:
+        path = segment(self._folder, first)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+        try:
+            sync_folder(self._folder)
+        except OSError:
+            os.close(file)
+            raise
+        self._release()
+        self._path, self._file, self._records = path, file, 0
+
+    def _take_back(self, size: int) -> None:
+        """What cannot be taken back is looked at by opening anew, before the next record."""
+        try:
+            if os.fstat(self._file).st_size != size:
+                os.ftruncate(self._file, size)
                 os.fsync(self._file)
-            except OSError:
-                # Neither written nor taken back: only opening anew, which checks all, can tell what is there.
-                self._broken = True
-            raise BadState(f"{self._path} cannot be written ({error}). Is the disk full?") from error
+        except OSError:
+            self._release()
+
+    def _release(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
-def record_hash(record: Mapping[str, Any]) -> str:
-    """sha256, hex, of `prev` and the record's canonical JSON without `hash`. Raises TypeError, ValueError."""
-    rest = {name: value for name, value in record.items() if name != "hash"}
-    return sha256(str(rest["prev"]).encode() + _canonical(rest)).hexdigest()
+def verify(folder: Path, key: SecretKey | None = None, known: Head | None = None) -> Head:
+    """Check every record -> where the chain ends.
 
-
-def read(path: Path, after: int = 0) -> Iterator[Record]:
-    """Records in order, the whole chain checked on the way; those up to seq `after` are checked, not given.
-
-    Raises BadState at the first record that is damaged, missing or out of place, and for a file that is not there.
+    key: opens every seal and `head` too; None checks the chain alone, which whoever can write to the disk can make
+    anew. known: a head that somebody else kept; the chain has to go through it. Raises BadState.
     """
-    previous = Head()
-    try:
-        with path.open("rb") as lines:
-            for line in lines:
-                record = _checked(path, line, previous)
-                previous = Head(record["seq"], record["hash"])
-                if record["seq"] > after:
-                    yield record
-    except OSError as error:
-        raise BadState(f"{path} cannot be read ({error.strerror}).") from error
-
-
-def verify(path: Path) -> Head:
-    """Check the whole chain. Raises BadState, naming the line."""
-    head = Head()
-    for record in read(path):
-        head = Head(record["seq"], record["hash"])
-    return head
+    least = 0
+    wanted = [known] if known is not None else []
+    if key is not None:
+        seen, least = Witness(folder / HEAD_FILE, key).expected()
+        wanted.append(seen)
+    end = Head()
+    for line, place in walk(segments(folder), end):
+        if key is not None:
+            line.open(key, place)
+        for head in wanted:
+            refuse_another(line.head, head, place)
+        end = line.head
+    refuse_cut_tail(end.count, max([least, *(head.count for head in wanted)]))
+    return end
 
 
 def _write_whole(file: int, line: bytes) -> None:
@@ -145,45 +184,13 @@ def _write_whole(file: int, line: bytes) -> None:
     os.fsync(file)
 
 
-def _canonical(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+def refuse_another(found: Head, known: Head, place: str) -> None:
+    """Raises BadState when another record stands where `known` was."""
+    if found.count == known.count and found != known:
+        raise BadState(f"{place}: another record stood here. {ADVICE}")
 
 
-def _checked(path: Path, line: bytes, previous: Head) -> Record:
-    place = f"{path}, line {previous.count + 1}"
-    advice = "Move it and the outbox beside it away and keep both as evidence; the door then begins anew."
-    try:
-        record: Record = json.loads(line)
-        fits = isinstance(record, dict) and record["hash"] == record_hash(record)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadState(f"{place} is not an audit record. {advice}") from error
-    if not fits or not line.endswith(b"\n"):
-        raise BadState(f"{place} was changed after it was written. {advice}")
-    if record["prev"] != previous.hash or record["seq"] != previous.count + 1:
-        raise BadState(f"{place}: a record before this one is missing or was put in. {advice}")
-    return record
-
-
-def _cut_torn_line(path: Path) -> None:
-    with path.open("r+b") as log:
-        data_end = log.seek(0, os.SEEK_END)
-        whole = _end_of_last_line(path, data_end)
-        if whole == data_end:
-            return
-        log.seek(whole)
-        write_atomic(path.with_name(path.name + ".torn"), log.read())
-        log.truncate(whole)
-        log.flush()
-        os.fsync(log.fileno())
-
-
-def _end_of_last_line(path: Path, size: int) -> int:
-    """Offset behind the last newline; 0 when there is none."""
-    step = 4096
-    with path.open("rb") as log:
-        for start in range(max(size - step, 0), -step, -step):
-            log.seek(max(start, 0))
-            at = log.read(min(step, size)).rfind(b"\n")
-            if at >= 0:
-                return max(start, 0) + at + 1
-    return 0
+def refuse_cut_tail(count: int, least: int) -> None:
+    """count: records that are there. least: how many there have been. Raises BadState."""
+    if count < least:
+        raise BadState(f"The audit ends at record {count}, and {least} were written: its tail was cut off. {ADVICE}")

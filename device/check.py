@@ -8,43 +8,26 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from device.shelf import MODEL, ROSTER
+from device.check_kept import look_at_audit, look_at_key, look_at_roster, look_at_state
+from device.finding import Finding
+from device.shelf import MODEL
 from firmware_config.assets import default_cache, known_assets
 from firmware_config.broker import Connection, Incoming
 from firmware_config.bundle import BundleRefused, read_bundle
-from firmware_config.errors import BadInput, LatchkeyError
+from firmware_config.errors import LatchkeyError
 from firmware_config.messages import LockState
 from firmware_config.pairing import DoorPairing
 from firmware_config.pairing import load_door as load_pairing
-from firmware_config.roster import open_roster
 from firmware_config.settings import DoorSettings, SettingsRefused, load_door
+
+__all__ = ["Finding", "check"]
 
 WAIT_S: Final = 5.0
 """For a frame, for the broker and for the lock's next challenge: the lock's beat is two seconds, a USB camera
 takes one to three to deliver its first frame."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One part: how it is, and what to do when it is not well."""
-
-    part: str
-    ok: bool
-    sentence: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        mark = "ok     " if self.ok else "PROBLEM"
-        advice = f"\n{' ' * 18}{self.advice}" if self.advice else ""
-        return f"{mark} {self.part:<9} {self.sentence}{advice}"
-
-    def facts(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
 
 
 def check(settings_path: Path) -> list[Finding]:
@@ -54,7 +37,7 @@ def check(settings_path: Path) -> list[Finding]:
     except SettingsRefused as refused:
         return [Finding("settings", False, problem, f"Mend it in {refused.path}.") for problem in refused.problems]
     findings = [Finding("settings", True, f"{settings_path} reads; board {settings.board}.")]
-    findings += [_look("state", lambda: _state(settings))]
+    findings += [_look("state", lambda: look_at_state(settings))]
     findings += [_look("detector", _detector), _look("camera", lambda: _camera(settings))]
     try:
         pairing = load_pairing(settings.pairing)
@@ -63,8 +46,10 @@ def check(settings_path: Path) -> list[Finding]:
     except LatchkeyError as error:
         return [*findings, Finding("pairing", False, str(error))]
     findings.append(Finding("pairing", True, f"This is {pairing.topics.door_id}."))
+    findings += [_look("key", lambda: look_at_key(settings))]
+    findings += [_look("audit", lambda: look_at_audit(settings, pairing))]
     findings += [_look("model", lambda: _model(settings, pairing))]
-    findings += [_look("roster", lambda: _roster(settings, pairing))]
+    findings += [_look("roster", lambda: look_at_roster(settings, pairing))]
     return findings + _broker_and_lock(settings, pairing)
 
 
@@ -89,35 +74,6 @@ def _look(part: str, examine: Callable[[], Finding]) -> Finding:
             "Install what is missing: pip install 'latchkey[device]'; on a bare Debian also "
             "apt-get install libgl1 libglib2.0-0, which OpenCV needs.",
         )
-
-
-def _state(settings: DoorSettings) -> Finding:
-    folder = settings.state
-    if not folder.is_dir():
-        return Finding("state", False, f"There is no folder {folder}.", "systemd makes it; by hand: mkdir -m 700.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return Finding("state", False, f"{folder} cannot be written.", "Run this as the user that the daemon runs as.")
-    return Finding("state", True, f"{folder} is there, for nobody else to read.")
-
-
-def _audit(settings: DoorSettings, pairing: DoorPairing) -> Finding:
-    from device.audit import verify  # noqa: PLC0415
-    from device.journal import AUDIT_FOLDER  # noqa: PLC0415
-    from device.ledger import audit_key  # noqa: PLC0415
-    from device.plain_audit import PLAIN_FILE  # noqa: PLC0415
-
-    if (settings.state / PLAIN_FILE).exists():
-        return Finding(
-            "audit",
-            False,
-            f"{settings.state / PLAIN_FILE} of version 0.1 lies there in plain and names people.",
-            "Start the daemon: it seals it once and removes it.",
-        )
-    folder = settings.state / AUDIT_FOLDER
-    if not folder.exists():
-        return Finding("audit", True, "Nothing is recorded yet.")
-    end = verify(folder, audit_key(pairing.door_key))
-    return Finding("audit", True, f"{end.count} records, the chain is whole and every seal is this door's. {end}")
 
 
 def _detector() -> Finding:
@@ -171,27 +127,6 @@ def _model(settings: DoorSettings, pairing: DoorPairing) -> Finding:
     return Finding(
         "model", True, f"{manifest.name} {manifest.version}, encoder {manifest.encoder_id[:12]}, self-test passed."
     )
-
-
-def _roster(settings: DoorSettings, pairing: DoorPairing) -> Finding:
-    kept = settings.state / ROSTER
-    if not kept.exists():
-        return Finding(
-            "roster",
-            False,
-            "This door knows nobody yet.",
-            "Start the daemon and enrol somebody in the admin page; the roster comes over the broker.",
-        )
-    try:
-        roster = open_roster(kept.read_bytes(), pairing.topics, pairing.site_key, pairing.door_key)
-    except (OSError, BadInput) as error:
-        return Finding(
-            "roster",
-            False,
-            f"{kept} cannot be used: {error}",
-            "Start the daemon with the broker up: the page's roster replaces it.",
-        )
-    return Finding("roster", True, f"Generation {roster.generation}, {len(roster.people)} people.")
 
 
 class _LockWatch:

@@ -2,7 +2,7 @@
 
 A grant is handed to the lock first and recorded right after, in the same step: on an SD card the fsync of a
 record can take a tenth of a second, which somebody with a hand on the door notices. What keeps that honest is
-Journal.whole: while a record could not be written, nothing opens.
+Journal.has_room: nothing opens whose record could be kept neither on disk nor, for a while, in memory.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Daemon:
             scene=scene,
         )
         self._journal.tell(outcome, reason, detail)
-        log.info("%s: %s %s", outcome, reason, decision.name)
+        log.info("%s: %s %s", outcome, reason, decision.person_id)  # the system's log lies on the disk in plain
 
     def _do_chores(self) -> None:
         """Everything but frames. Each is quick; a roster of thousands takes as long as a few frames."""
@@ -239,7 +239,9 @@ class Daemon:
             fresh = load_settings(self._settings_path)
         except SettingsRefused as refused:
             log.error("The settings stay as they were. %s", refused)  # noqa: TRY400 - the sentence is the fact
+            self._journal.note("settings_refused", {"problems": len(refused.problems)})
         else:
+            self._journal.note("settings_read")
             old, self.settings = self.settings, fresh
             if fresh.runtime != old.runtime:
                 self._start_eyes()

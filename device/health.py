@@ -148,6 +148,8 @@ def examine(
         held_open=doorman.watch.held_open,
         outbox=journal.unsent,
         guard=guarded,
+        audit_seq=journal.head.count,
+        audit_head=journal.head.hash if journal.head.count else "",
         temperature_c=temperature_c(),
         problems=[sentence for sentence in found if sentence],
     )

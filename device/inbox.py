@@ -65,8 +65,9 @@ class Inbox:
 
     def _take_document(self, leaf: str, outcome: Outcome) -> None:
         if outcome.refused:
-            self._journal.tell("notice", f"{leaf}_refused")
+            self._journal.tell("notice", f"{leaf}_refused", more={"code": outcome.refused})
         elif outcome.changed:
+            self._journal.note(f"{leaf}_taken", outcome.facts)
             self._adopted()
         self._link.say_applied(self._holdings.applied())
 
@@ -84,10 +85,10 @@ class Inbox:
         self._link.answer(Answer(id=ask.id, ok=not reason, reason=reason, sentence=sentence))
         by = EventDetail(by=ask.by)
         if reason:
-            log.warning("%s asked to open the door; refused: %s", ask.by, reason)
+            log.warning("The page asked to open the door; refused: %s", reason)
             self._journal.tell("denied", reason, by)
         else:
-            log.info("%s opened the door from the page: %s", ask.by, ask.why or "no reason given")
+            log.info("Opened from the page; the audit says by whom.")
             self._journal.tell("notice", "remote_unlock", by)
 
     def _hear_lock(self, message: Incoming) -> None:

@@ -1,4 +1,8 @@
-"""What happened, told in this order: to the audit on disk, to the outbox on disk, to the broker."""
+"""What happened, told in this order: to the audit on disk, to the outbox on disk, to the broker.
+
+While the disk takes nothing (full, read-only, permission lost) the door goes on deciding: records wait in memory,
+up to OWED_LIMIT, events go to the page at once, and health says so. Above that nothing opens (has_room). ADR 9.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +11,39 @@ import math
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
 from device.audit import Audit, read
+from device.ledger import Record, audit_key
 from device.link import Link
-from device.outbox import Outbox, Pending
+from device.outbox import Outbox, Pending, outbox_key
+from device.plain_audit import seal_plain_audit
+from device.shelf import AUDIT_FOLDER
+from firmware_config.chain import Head
 from firmware_config.errors import BadInput, BadState
 from firmware_config.keys import SecretKey
 from firmware_config.messages import Event, EventAck, EventDetail, Topics, decode, encode, seal_event
 
 log = logging.getLogger("latchkey.journal")
 
-AUDIT_FILE: Final = "audit.log"
 OUTBOX_FILE: Final = "outbox.db"
 
 RESEND_S: Final = 5.0
 """Seconds until an event that nobody acknowledged is sent again; the page stores one within milliseconds."""
 
 BATCH: Final = 100
-"""Events sent again at once: a day offline at a busy door is a few hundred, and the loop has frames to see."""
+"""Events sent again at once, the next as soon as these are stored: the loop has frames to see in between."""
 
-STUCK_S: Final = 30.0
-"""Seconds without a writable disk until the daemon gives up: a start opens the files anew, which may help."""
+OWED_LIMIT: Final = 1000
+"""Records in memory at most while the disk takes nothing: a day or two at the door of an office, half a megabyte.
+What a power cut takes then is what the page did not get either."""
+
+RETRY_S: Final = 1.0
+"""Seconds between two attempts on a disk that failed: each may take long, and the loop has frames to see."""
 
 
 def now_utc() -> datetime:
@@ -48,18 +59,17 @@ def finite(distance: float | None) -> float | None:
 
 @dataclass
 class _Owed:
-    """An event on its way to the disk. seq: of its audit record, 0 before there is one."""
+    """A record on its way to the disk. name: of the person, for the page alone. record: once the audit has it."""
 
-    event: Event
+    kind: str
     facts: dict[str, Any]
-    seq: int = 0
+    at: datetime
+    name: str = ""
+    record: Record | None = None
 
 
 class Journal:
-    """One event, one record, one line in the outbox; nothing lost and nothing doubled by a power cut.
-
-    `whole` is False while an event could not be written: the daemon opens nothing then.
-    """
+    """One event, one record, one line in the outbox; nothing lost and nothing doubled by a power cut."""
 
     def __init__(
         self, folder: Path, link: Link, door_key: SecretKey, clock: Callable[[], float] = time.monotonic
@@ -70,23 +80,39 @@ class Journal:
         self._topics: Topics = link.topics
         self._clock = clock
         self._owed: deque[_Owed] = deque()
-        self._owed_since = 0.0
-        self._sent_at = float("-inf")
+        self._missed = 0
+        self._unsent = 0
+        self._in_flight: set[str] = set()
+        self._tried_at = self._sent_at = float("-inf")
         self._was_connected = False
-        self.problem = ""
-        self._audit = Audit(folder / AUDIT_FILE)
+        self._failure = ""
+        audit, key = folder / AUDIT_FOLDER, audit_key(door_key)
+        carried = seal_plain_audit(folder, audit, key)
+        self._audit = Audit(audit, key)
         try:
-            self._outbox = Outbox(folder / OUTBOX_FILE)
-            records = read(folder / AUDIT_FILE, after=self._outbox.taken)
+            self._outbox = Outbox(folder / OUTBOX_FILE, outbox_key(door_key))
+            records = read(audit, key, after=self._outbox.taken)
             self._outbox.reconcile(records, self._audit.head.count, self._event_of)
         except BaseException:
             self._audit.close()
             raise
+        if carried:
+            self.note("plain_audit_sealed", {"records": carried})
+        self.note("started")
 
     def close(self) -> None:
-        """Everything is on disk already, but for what `whole` tells."""
+        """Everything is on disk already, but for what `problem` tells."""
+        self._tried_at = float("-inf")
+        self.note("stopped")
+        if self._owed:
+            log.error("%d records could not be written to the disk before the end.", len(self._owed) + self._missed)
         self._audit.close()
         self._outbox.close()
+
+    @property
+    def head(self) -> Head:
+        """Where the audit ends."""
+        return self._audit.head
 
     @property
     def whole(self) -> bool:
@@ -94,89 +120,149 @@ class Journal:
         return not self._owed
 
     @property
-    def stuck(self) -> bool:
-        """True when nothing could be written for STUCK_S."""
-        return bool(self._owed) and self._clock() - self._owed_since > STUCK_S
+    def has_room(self) -> bool:
+        """False when one record more could be kept neither on disk nor in memory: the daemon opens nothing then."""
+        return len(self._owed) < OWED_LIMIT
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the disk, for a person; empty when nothing is."""
+        if not self._failure:
+            return ""
+        if self.has_room:
+            waiting = f"{len(self._owed)} records wait in memory; at {OWED_LIMIT} nobody is let in any more."
+        else:
+            waiting = f"{OWED_LIMIT} records wait in memory, so nobody is let in until the disk takes them."
+        return f"{self._failure} {waiting}"
 
     @property
     def unsent(self) -> int:
-        """Events that the page has not acknowledged. Raises BadState."""
-        return len(self._outbox)
+        """Events that the page has not acknowledged; what was known last while the disk cannot be read."""
+        try:
+            self._unsent = len(self._outbox)
+        except BadState as error:
+            self._say(error)
+        return self._unsent + sum("event" in owed.facts for owed in self._owed)
 
-    def tell(self, outcome: str, reason: str, detail: EventDetail | None = None) -> None:
-        """Record an event and send it. Does not raise for a disk that fails: the event is owed, see `settle`."""
+    def tell(
+        self, outcome: str, reason: str, detail: EventDetail | None = None, more: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record an event and send it. more: facts for the audit alone. Does not raise for a disk that fails."""
+        detail = detail or EventDetail()
         facts = {
             "event": str(uuid.uuid4()),
             "outcome": outcome,
             "reason": reason,
-            "detail": (detail or EventDetail()).model_dump(exclude_defaults=True),
+            # The name stays out of the audit: whoever is erased from the roster is nobody there.
+            "detail": detail.model_dump(exclude_defaults=True, exclude={"person", "audit_seq", "audit_head"}),
+            **(more or {}),
         }
-        if self.whole:
-            self._owed_since = self._clock()
-        self._owed.append(_Owed(self._event(facts, now_utc()), facts))
-        self.settle()
+        self._keep(_Owed("event", facts, now_utc(), detail.person))
+
+    def note(self, kind: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Record an act that is no event: a start, a roster taken. The page learns of it by the next event's head."""
+        self._keep(_Owed(kind, dict(facts or {}), now_utc()))
 
     def settle(self) -> None:
-        """Write what is owed, oldest first; what cannot be written stays owed and is tried at the next beat."""
+        """Write what is owed, oldest first; what cannot be written stays owed and is tried again after RETRY_S."""
+        if not self._owed or (self._failure and self._clock() - self._tried_at < RETRY_S):
+            return
         while self._owed:
-            owed = self._owed[0]
+            self._tried_at = self._clock()
             try:
-                if not owed.seq:
-                    owed.seq = int(self._audit.append("event", owed.facts, owed.event.at)["seq"])
-                self._outbox.add(owed.event.id, encode(owed.event), owed.seq)
+                event = self._write(self._owed[0])
             except BadState as error:
-                # Going on is safe because `whole` is False: nothing opens until the record is written.
-                if not self.problem:
-                    log.error("%s", error)  # noqa: TRY400 - the sentence is the fact
-                self.problem = str(error)
+                self._say(error)
                 return
             self._owed.popleft()
-            self.problem = ""
-            self._link.say_event(owed.event)
+            if event is not None:
+                self._link.say_event(event)
+            if not self._owed and self._missed:
+                missed, self._missed = self._missed, 0
+                self._owed.append(_Owed("records_missed", {"count": missed}, now_utc()))
+        self._recovered()
 
     def beat(self) -> None:
-        """Settle debts; send again what was not acknowledged, at a reconnection and every RESEND_S.
-
-        Raises BadState when the outbox cannot be read, or when the disk has been stuck for too long.
-        """
+        """Settle debts; send again what was not acknowledged, at a reconnection and every RESEND_S."""
         self.settle()
-        if self.stuck:
-            raise BadState(f"Nothing could be written for {STUCK_S:.0f} s: {self.problem}")
         connected = self._link.connected
         back = connected and not self._was_connected
         self._was_connected = connected
         if not connected or not (back or self._clock() - self._sent_at >= RESEND_S):
             return
         self._sent_at = self._clock()
-        for pending in self._outbox.pending(BATCH):
+        try:
+            batch = self._outbox.pending(BATCH)
+        except BadState as error:
+            self._say(error)
+            return
+        if not self._owed:
+            self._recovered()
+        self._in_flight = {pending.event_id for pending in batch}
+        for pending in batch:
             if not self._link.say_event(decode(Event, pending.payload, self._topics["event"])):
                 return
 
     def acknowledged(self, payload: bytes) -> None:
-        """The page has stored these. Raises BadState when the outbox cannot be written."""
+        """The page has stored these. On a disk that fails they stay, are sent again, and acknowledged again."""
         try:
             ack = decode(EventAck, payload, self._topics["event/ack"])
+            self._outbox.drop(ack.ids)
         except BadInput as refused:
             log.warning("%s", refused)
             return
-        self._outbox.drop(ack.ids)
+        except BadState as error:
+            self._say(error)
+            return
+        waited = bool(self._in_flight)
+        self._in_flight.difference_update(ack.ids)
+        if waited and not self._in_flight:
+            self._sent_at = float("-inf")
 
-    def _event(self, facts: dict[str, Any], at: datetime) -> Event:
-        event_id = facts["event"]
-        detail = EventDetail.model_validate(facts["detail"])
+    def _keep(self, owed: _Owed) -> None:
+        if not self.has_room:
+            self._missed += 1
+            return
+        self._owed.append(owed)
+        self.settle()
+        if self._owed and owed.kind == "event":
+            # The page's store is then the one place outside this process's memory that knows.
+            self._link.say_event(self._event(owed.facts, owed.at, owed.name))
+
+    def _write(self, owed: _Owed) -> Event | None:
+        if owed.record is None:
+            owed.record = self._audit.append(owed.kind, owed.facts, owed.at)
+        if owed.kind != "event":
+            return None
+        event = self._event(owed.facts, owed.at, owed.name, owed.record)
+        self._outbox.add(event.id, encode(event), owed.record["seq"])
+        return event
+
+    def _say(self, error: BadState) -> None:
+        if not self._failure:
+            log.error("%s", error)
+        self._failure = str(error)
+
+    def _recovered(self) -> None:
+        if self._failure:
+            log.info("The disk takes records again; everything is written.")
+        self._failure = ""
+
+    def _event(self, facts: Mapping[str, Any], at: datetime, name: str, record: Record | None = None) -> Event:
+        place = {"audit_seq": record["seq"], "audit_head": record["hash"]} if record is not None else {}
         return seal_event(
             self._door_key,
             self._topics,
-            event_id=event_id,
+            event_id=facts["event"],
             at=at,
             outcome=facts["outcome"],
             reason=facts["reason"],
-            detail=detail,
+            detail=EventDetail.model_validate({**facts["detail"], "person": name, **place}),
         )
 
-    def _event_of(self, record: dict[str, Any]) -> Pending | None:
-        """An audit record -> the event that a power cut kept from the outbox."""
+    def _event_of(self, record: Record) -> Pending | None:
+        """An audit record -> the event that a power cut kept from the outbox; the page has a name to the id."""
         if record["kind"] != "event":
             return None
-        event = self._event(record, datetime.fromisoformat(record["at"]))
+        event = self._event(record, datetime.fromisoformat(record["at"]), "", record)
         return Pending(event.id, encode(event))

@@ -37,10 +37,10 @@ class Opener:
     def open(self, hold_ms: int, good_until: float = float("inf")) -> Reason | None:
         """hold_ms: 200 to 60000. good_until: monotonic seconds, when the evidence for it is too old. None: done.
 
-        INTERNAL_ERROR: what was opened before is not on disk yet. LOCK_OFFLINE: the lock or the relay does not
-        answer. STALE_FRAME: the evidence grew old on the way.
+        INTERNAL_ERROR: the disk takes no records, and there is no memory for more of them. LOCK_OFFLINE: the lock
+        or the relay does not answer. STALE_FRAME: the evidence grew old on the way.
         """
-        if not self._journal.whole:
+        if not self._journal.has_room:
             return Reason.INTERNAL_ERROR
         failed = self._let_go(hold_ms, good_until)
         if failed is None:

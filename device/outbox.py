@@ -1,4 +1,4 @@
-"""Events on their way to the page: kept on disk until the page has said that it stored them."""
+"""Events on their way to the page: kept on disk, sealed, until the page has said that it stored them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from typing import Any, Final
 
 from firmware_config.errors import BadState
 from firmware_config.files import PRIVATE
+from firmware_config.keys import SealRefused, SecretKey
+
+KEY_CONTEXT: Final = "door-outbox"
+"""What door.key is asked for."""
+
+SEALED: Final = 1
+"""PRAGMA user_version since payloads are sealed; version 0.1 left it at 0 and kept them as they go out."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS outbox (
@@ -36,13 +43,17 @@ class Pending:
 class Outbox:
     """A SQLite file, WAL and synchronous=FULL: what `add` took is there after a power cut (0.6 ms a commit).
 
+    Payloads are sealed, each for its event's id: what goes out tells when somebody came and whether they got in, and a
+    copied SD card must not. Ids are random. Deleted rows are overwritten (secure_delete).
+
     `taken` is the seq of the last audit record that came in here. It outlives the events, so that `reconcile`
     brings in what a power cut kept from coming, and nothing twice.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises BadState when the file is damaged or cannot be written."""
+    def __init__(self, path: Path, key: SecretKey) -> None:
+        """key: outbox_key(door_key). Raises BadState when the file is damaged or cannot be written."""
         self._path = path
+        self._key = key
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._told():
@@ -52,10 +63,12 @@ class Outbox:
             with self._told():
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=FULL")
+                self._db.execute("PRAGMA secure_delete=ON")
                 found = self._db.execute("PRAGMA quick_check").fetchone()[0]
                 if found != "ok":
                     raise sqlite3.DatabaseError(found)
                 self._db.executescript(SCHEMA)
+                self._seal_old_rows()
         except BadState:
             self._db.close()
             raise
@@ -70,7 +83,8 @@ class Outbox:
             if audit_seq and audit_seq <= self._taken():
                 return False
             kept = self._db.execute(
-                "INSERT OR IGNORE INTO outbox (event_id, payload) VALUES (?, ?)", (event_id, payload)
+                "INSERT OR IGNORE INTO outbox (event_id, payload) VALUES (?, ?)",
+                (event_id, self._key.seal(_place(event_id), payload)),
             )
             if audit_seq:
                 self._db.execute("UPDATE taken SET seq = ?", (audit_seq,))
@@ -80,7 +94,7 @@ class Outbox:
         """The oldest first, as they were added. Raises BadState."""
         with self._lock, self._told():
             rows = self._db.execute("SELECT event_id, payload FROM outbox ORDER BY position LIMIT ?", (limit,))
-            return [Pending(event_id, bytes(payload)) for event_id, payload in rows]
+            return [Pending(event_id, self._key.open(_place(event_id), payload)) for event_id, payload in rows]
 
     def drop(self, event_ids: Iterable[str]) -> int:
         """The page has stored these -> how many were here; unknown ids are nothing to worry about."""
@@ -109,8 +123,8 @@ class Outbox:
     ) -> int:
         """At start: take in what the audit has and the outbox has not -> how many events.
 
-        records: `audit.read(path, after=outbox.taken)`. head: the audit's last seq. event_of: a record -> its event
-        as it would have been sent (the id stands in the record), None for a record that is no event.
+        records: `audit.read(folder, key, after=outbox.taken)`. head: the audit's last seq. event_of: a record -> its
+        event as it would have been sent (the id stands in the record), None for a record that is no event.
         Raises BadState when the outbox is ahead of the audit: records were cut off the audit's end.
         """
         if self.taken > head:
@@ -138,6 +152,18 @@ class Outbox:
     ) -> None:
         self.close()
 
+    def _seal_old_rows(self) -> None:
+        """Version 0.1's, once, and no page of the file keeps what they were."""
+        if self._db.execute("PRAGMA user_version").fetchone()[0] >= SEALED:
+            return
+        with self._transaction():
+            for position, event_id, payload in self._db.execute("SELECT * FROM outbox").fetchall():
+                sealed = self._key.seal(_place(event_id), payload)
+                self._db.execute("UPDATE outbox SET payload = ? WHERE position = ?", (sealed, position))
+            self._db.execute(f"PRAGMA user_version = {SEALED}")
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _taken(self) -> int:
         return int(self._db.execute("SELECT seq FROM taken").fetchone()[0])
 
@@ -155,8 +181,17 @@ class Outbox:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, SealRefused) as error:
             raise BadState(
                 f"The outbox {self._path} cannot be used ({error}). Is the disk full? A damaged one can be moved "
                 "away: the audit still has every record."
             ) from error
+
+
+def outbox_key(door_key: SecretKey) -> SecretKey:
+    """The key that a door's outbox is sealed with."""
+    return door_key.derive(KEY_CONTEXT)
+
+
+def _place(event_id: str) -> str:
+    return f"latchkey-outbox-1|{event_id}"

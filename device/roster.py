@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from device.model import Active, MakeEncoder, Model, build_gallery, tested
+from device.outcome import Outcome, refusal_code, switch_facts
 from device.shelf import MODEL, ROSTER, STAGED, Marks, Shelf
 from firmware_config.bundle import BundleRefused, Manifest, check_version, read_bundle
 from firmware_config.errors import BadInput, BadState
-from firmware_config.keys import SealRefused, SecretKey, SignatureRefused, VerifyKey
-from firmware_config.messages import Applied, MessageRefused, Topics
+from firmware_config.keys import SecretKey, VerifyKey
+from firmware_config.messages import Applied, Topics
 from firmware_config.roster import Roster, RosterRefused, open_roster
 
 __all__ = ["Active", "Holdings", "Outcome"]
 
 log = logging.getLogger("latchkey.roster")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a document. `refused` empty: it was taken, or had been. changed: another pair runs now."""
-
-    refused: str = ""
-    why: str = ""
-    changed: bool = False
 
 
 class Holdings:
@@ -107,10 +99,12 @@ class Holdings:
         return self._answer("model", lambda: self._take_bundle(data))
 
     def _answer(self, topic: str, take: Callable[[], bool]) -> Outcome:
+        before = self.active
         try:
-            outcome = Outcome(changed=take())
+            changed = take()
+            outcome = Outcome(changed=changed, facts=switch_facts(before, self.active) if changed else {})
         except (BadInput, OSError) as error:
-            outcome = Outcome(_code(error), str(error))
+            outcome = Outcome(refusal_code(error), str(error))
             log.warning("The %s is refused (%s): %s", topic, outcome.refused, outcome.why)
         self._last, self._last_topic = outcome, topic
         return outcome
@@ -288,10 +282,3 @@ class Holdings:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
-
-
-def _code(error: BadInput | OSError) -> str:
-    if isinstance(error, (RosterRefused, BundleRefused)):
-        return error.reason
-    kinds = {SealRefused: "bad_seal", SignatureRefused: "bad_signature", MessageRefused: "bad_message"}
-    return kinds.get(type(error), "not_saved" if isinstance(error, OSError) else "bad_contents")

@@ -5,6 +5,9 @@
     staged.latchkey   a verified bundle that waits for its roster
     marks.json        the highest generation and version taken: nothing lower comes in again
 
+Beside them the journal keeps audit/ and outbox.db, the lookout guard.json. Nothing in the folder shows a name, a
+person's id, a template or a distance to whoever has not the door's key; marks and guard hold numbers alone.
+
 Switching encoders is: roster.sealed is replaced (now the new pair is in force), then staged.latchkey is renamed to
 model.latchkey, then marks.json follows. A power cut in between is finished at the next start.
 """
@@ -24,6 +27,7 @@ ROSTER = "roster.sealed"
 MODEL = "model.latchkey"
 STAGED = "staged.latchkey"
 MARKS = "marks.json"
+AUDIT_FOLDER = "audit"
 
 
 class Marks(Message):

@@ -1,7 +1,8 @@
 """Signing, sealing and the lock's single-use commands.
 
 Ed25519 (RFC 8032) says who wrote a roster or a bundle; AES-256-GCM keeps a message between page and door;
-HMAC-SHA256 (RFC 2104) over a fresh challenge makes an unlock worth one use within seconds.
+HMAC-SHA256 (RFC 2104) over a fresh challenge makes an unlock worth one use within seconds. HKDF (RFC 5869) makes
+the keys that a door's disk is sealed with.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from firmware_config.errors import BadInput, BadState
 from firmware_config.files import PRIVATE, write_atomic
@@ -132,6 +135,14 @@ class SecretKey:
             return self._aead.decrypt(sealed[len(SEAL_MARK) : head], sealed[head:], topic.encode())
         except InvalidTag as error:
             raise SealRefused(f"What came on {topic} was not sealed for this door, or was changed.") from error
+
+    def derive(self, context: str) -> SecretKey:
+        """A key of its own for one use, always the same one; it says nothing about this key. RFC 5869, HKDF-SHA256.
+
+        context: one name for each use, e.g. "door-audit".
+        """
+        info = b"latchkey-derive-1|" + context.encode()
+        return SecretKey(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._raw))
 
     def mac(self, message: bytes) -> str:
         """message -> HMAC-SHA256, 64 hex digits."""

@@ -1,162 +1,320 @@
-"""The record of decisions: whole or cut at its last line, and never silently changed."""
+"""The record of decisions: whole or cut at its last line, sealed, and never silently changed."""
 
 from __future__ import annotations
 
 import json
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.audit import ORIGIN, Audit, read, record_hash, verify
+from device.audit import HEAD_FILE, Audit, read, verify
+from device.segments import segments
+from firmware_config.chain import ORIGIN, Head, canonical, link_hash
 from firmware_config.errors import BadInput, BadState
+from firmware_config.keys import SecretKey
+
+KEY = SecretKey(bytes(range(32)))
+HELD = 3
+"""Records in a segment here."""
+
+
+def write(folder: Path, numbers: Sequence[int]) -> None:
+    with Audit(folder, KEY, HELD) as audit:
+        for number in numbers:
+            audit.append("event", {"reason": "unknown_face", "number": number, "name": "Zoë"})
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """Five records."""
-    path = tmp_path / "audit.log"
-    with Audit(path) as audit:
-        for number in range(5):
-            audit.append("denied", {"reason": "unknown_face", "number": number, "name": "Zoë"})
-    return path
+def folder(tmp_path: Path) -> Path:
+    """Eight records in three segments: 1 to 3, 4 to 6, 7 and 8."""
+    made = tmp_path / "audit"
+    write(made, range(1, 9))
+    return made
 
 
-def test_records_are_chained_and_go_on_after_a_restart(log: Path) -> None:
-    with Audit(log) as audit:
-        assert audit.head.count == 5
-        record = audit.append("granted", {"person": "Ada"})
-    assert record["seq"] == 6
-    records = list(read(log))
-    assert [r["seq"] for r in records] == [1, 2, 3, 4, 5, 6]
-    assert records[0]["prev"] == ORIGIN
-    assert [r["prev"] for r in records[1:]] == [r["hash"] for r in records[:-1]]
-    assert records[-1] == record
-    assert verify(log).hash == record["hash"] == record_hash(record)
-    assert [r["seq"] for r in read(log, after=4)] == [5, 6]
+def lines_of(folder: Path) -> list[bytes]:
+    return b"".join(path.read_bytes() for path in segments(folder)).splitlines(keepends=True)
 
 
-def test_the_file_is_private(log: Path) -> None:
-    assert log.stat().st_mode & 0o777 == 0o600
+def lay_out(folder: Path, lines: Sequence[bytes]) -> None:
+    """These lines, in segments of HELD."""
+    for path in segments(folder):
+        path.unlink()
+    for start in range(0, len(lines), HELD):
+        (folder / f"audit-{start + 1:010}.log").write_bytes(b"".join(lines[start : start + HELD]))
 
 
-def test_a_power_cut_at_any_byte_of_the_last_line_loses_that_line_alone(log: Path) -> None:
-    whole = log.read_bytes()
+def test_records_are_chained_across_segments_and_go_on_after_a_restart(folder: Path) -> None:
+    with Audit(folder, KEY, HELD) as audit:
+        assert audit.head.count == 8
+        ninth = audit.append("granted", {"person_id": "id-ada"})
+        tenth = audit.append("granted", {"person_id": "id-ben"})
+    assert (ninth["seq"], tenth["seq"]) == (9, 10)
+    assert [path.name for path in segments(folder)] == [f"audit-{first:010}.log" for first in (1, 4, 7, 10)]
+    outside = [json.loads(line) for line in lines_of(folder)]
+    assert [line["prev"] for line in outside] == [ORIGIN, *(line["hash"] for line in outside[:-1])]
+    records = list(read(folder, KEY))
+    assert [record["number"] for record in records[:8]] == list(range(1, 9))
+    assert records[-2:] == [ninth, tenth]
+    assert verify(folder, KEY) == verify(folder) == Head(10, tenth["hash"])
+    for after in range(12):
+        assert [record["seq"] for record in read(folder, KEY, after)] == list(range(after + 1, 11))
+
+
+def test_the_chain_can_be_checked_by_anybody_and_read_by_nobody_else(folder: Path) -> None:
+    for line in lines_of(folder):
+        outside = json.loads(line)
+        assert outside.keys() == {"seq", "sealed", "prev", "hash"}
+        assert outside["hash"] == link_hash(outside["prev"], {"seq": outside["seq"], "sealed": outside["sealed"]})
+        assert "Zoë".encode() not in line
+        assert b"unknown_face" not in line
+    assert len({len(line) for line in lines_of(folder)}) == 1, "the length does not tell what happened"
+    with pytest.raises(BadState, match="key"):
+        verify(folder, SecretKey.generate())
+    with pytest.raises(BadState, match="key"):
+        list(read(folder, SecretKey.generate()))
+
+
+def test_the_files_are_private(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("count", [7, 8, 9])
+def test_a_power_cut_at_any_byte_of_the_last_line_loses_that_line_alone(tmp_path: Path, count: int) -> None:
+    """Nine: the torn line is the last of a full segment; seven: the first of a new one."""
+    folder = tmp_path / "audit"
+    write(folder, range(1, count))
+    before = (folder / HEAD_FILE).read_bytes()
+    write(folder, [count])
+    (folder / HEAD_FILE).write_bytes(before)  # it follows once the record is on disk
+    last = segments(folder)[-1]
+    whole = last.read_bytes()
     start = whole[:-1].rfind(b"\n") + 1
-    for end in range(start, len(whole)):
-        log.write_bytes(whole[:end])
-        with Audit(log) as audit:
-            assert audit.head.count == 4, end
+    for end in [start, start + 1, *range(start + 40, len(whole), 97), len(whole) - 1]:
+        last.write_bytes(whole[:end])
+        (folder / HEAD_FILE).write_bytes(before)
+        with Audit(folder, KEY, HELD) as audit:
+            assert audit.head.count == count - 1, end
             audit.append("granted", {})
-        assert verify(log).count == 5
-        torn = log.with_name("audit.log.torn")
+        assert verify(folder, KEY).count == count
+        torn = last.with_suffix(".torn")
         assert (torn.read_bytes() if end > start else b"") == whole[start:end]
         torn.unlink(missing_ok=True)
 
 
+def test_a_power_cut_before_the_head_is_written_keeps_the_record(folder: Path) -> None:
+    before = (folder / HEAD_FILE).read_bytes()
+    write(folder, [9])
+    (folder / HEAD_FILE).write_bytes(before)
+    with Audit(folder, KEY, HELD) as audit:
+        assert audit.head.count == 9
+    assert verify(folder, KEY).count == 9
+
+
+def test_a_head_that_a_power_cut_tore_is_made_up_for_by_the_other(folder: Path) -> None:
+    for number in (9, 10):
+        write(folder, [number])
+        slot = number % 2 * 4096
+        data = bytearray((folder / HEAD_FILE).read_bytes())
+        data[slot + 20] ^= 1
+        (folder / HEAD_FILE).write_bytes(data)
+        assert verify(folder, KEY).count == number
+
+
 def test_a_first_line_that_is_torn_leaves_an_empty_record(tmp_path: Path) -> None:
-    path = tmp_path / "audit.log"
-    path.write_bytes(b'{"seq":1')
-    with Audit(path) as audit:
-        assert audit.head.count == 0
-    long = tmp_path / "long.log"
-    long.write_bytes(b"x" * 10_000)
-    with Audit(long) as audit:
-        assert audit.head.count == 0
-    assert long.read_bytes() == b""
+    for name, torn in (("short", b'{"seq":1'), ("long", b"x" * 10_000)):
+        folder = tmp_path / name
+        with Audit(folder, KEY):
+            pass
+        (folder / "audit-0000000001.log").write_bytes(torn)
+        with Audit(folder, KEY) as audit:
+            assert audit.head.count == 0
+            assert segments(folder) == []
+            assert audit.append("started", {})["seq"] == 1
 
 
-def change_a_field(lines: list[bytes]) -> list[bytes]:
-    return [line.replace(b'"number":2', b'"number":7') for line in lines]
+def edit(lines: list[bytes], at: int = 6) -> list[bytes]:
+    outside = json.loads(lines[at])
+    outside["sealed"] = outside["sealed"][:-8] + "AAAAAAA="
+    return [*lines[:at], canonical(outside) + b"\n", *lines[at + 1 :]]
 
 
-def forge_with_a_fresh_hash(lines: list[bytes]) -> list[bytes]:
-    record = json.loads(lines[2])
-    record["reason"] = "granted"
-    record["hash"] = record_hash(record)
-    return [*lines[:2], json.dumps(record).encode() + b"\n", *lines[3:]]
+def rechain(lines: list[bytes]) -> list[bytes]:
+    """What somebody without the key can do: number and hash everything anew."""
+    made, head = [], Head()
+    for line in lines:
+        outside = {"seq": head.count + 1, "sealed": json.loads(line)["sealed"]}
+        link = link_hash(head.hash, outside)
+        made.append(canonical({**outside, "prev": head.hash, "hash": link}) + b"\n")
+        head = Head(head.count + 1, link)
+    return made
 
 
 DAMAGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
-    "a field changed": change_a_field,
-    "a record changed and hashed anew": forge_with_a_fresh_hash,
-    "a record taken out": lambda lines: lines[:2] + lines[3:],
+    "a record edited": edit,
+    "a record edited and everything hashed anew": lambda lines: rechain(edit(lines)),
+    "a record taken out": lambda lines: lines[:6] + lines[7:],
+    "a record taken out and everything hashed anew": lambda lines: rechain(lines[:6] + lines[7:]),
     "the first record taken out": lambda lines: lines[1:],
-    "a record twice": lambda lines: [*lines[:3], lines[2], *lines[3:]],
-    "two records exchanged": lambda lines: [lines[1], lines[0], *lines[2:]],
-    "an empty line": lambda lines: [*lines[:3], b"\n", *lines[3:]],
-    "no JSON": lambda lines: [*lines[:3], b"\xff\xfe\n", *lines[4:]],
+    "a record twice": lambda lines: [*lines[:7], lines[6], *lines[7:]],
+    "two records exchanged": lambda lines: [*lines[:6], lines[7], lines[6]],
+    "two records exchanged and everything hashed anew": lambda lines: rechain([*lines[:6], lines[7], lines[6]]),
+    "the tail cut off": lambda lines: lines[:7],
+    "the last segment cut off": lambda lines: lines[:6],
+    "everything cut off": lambda lines: [],
+    "an empty line": lambda lines: [*lines[:7], b"\n", *lines[7:]],
+    "no JSON": lambda lines: [*lines[:7], b"\xff\xfe\n"],
     "another kind of JSON": lambda lines: [*lines, b"[]\n"],
-    "a number that JSON lacks": lambda lines: [line.replace(b'"number":2', b'"number":NaN') for line in lines],
-    "zeros": lambda lines: [*lines[:3], b"\0" * 100 + b"\n", *lines[4:]],
+    "a field put in": lambda lines: [*lines[:7], lines[7].replace(b"{", b'{"note":"harmless",', 1)],
+    "a number that is none": lambda lines: [*lines[:7], lines[7].replace(b'"seq":8', b'"seq":NaN')],
+    "zeros": lambda lines: [*lines[:7], b"\0" * 100 + b"\n"],
 }
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_any_other_damage_is_told(log: Path, name: str) -> None:
-    log.write_bytes(b"".join(DAMAGES[name](log.read_bytes().splitlines(keepends=True))))
-    before = log.read_bytes()
-    with pytest.raises(BadState, match=r"line \d"):
-        Audit(log)
-    assert log.read_bytes() == before
+def test_any_other_damage_is_told_at_the_next_start_and_changes_nothing(folder: Path, name: str) -> None:
+    lay_out(folder, DAMAGES[name](lines_of(folder)))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(BadState):
+        Audit(folder, KEY, HELD)
+    with pytest.raises(BadState):
+        verify(folder, KEY)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_facts_must_be_json_and_leave_our_names_alone(log: Path) -> None:
-    with Audit(log) as audit:
+def test_damage_in_an_old_segment_is_found_by_verify(folder: Path) -> None:
+    lay_out(folder, edit(lines_of(folder), at=1))
+    with Audit(folder, KEY, HELD) as audit:
+        assert audit.head.count == 8, "a start reads the last segment and the ends of the others"
+    for key in (KEY, None):
+        with pytest.raises(BadState, match=r"audit-0000000001\.log, line 2 was changed"):
+            verify(folder, key)
+
+
+def test_a_segment_taken_out_is_told_at_the_next_start(folder: Path) -> None:
+    segments(folder)[1].unlink()
+    for look in (lambda: Audit(folder, KEY, HELD), lambda: verify(folder, KEY), lambda: verify(folder)):
+        with pytest.raises(BadState, match="missing"):
+            look()
+
+
+@pytest.mark.parametrize("what", ["removed", "emptied", "one slot copied", "one slot wiped", "one slot older"])
+def test_the_head_cannot_be_brought_down_with_the_tail(folder: Path, what: str) -> None:
+    head = folder / HEAD_FILE
+    old = head.read_bytes()
+    write(folder, [9, 10])
+    new = head.read_bytes()
+    lay_out(folder, lines_of(folder)[:9])
+    forged = {
+        "emptied": b"",
+        "one slot copied": new[4096:].ljust(4096, b"\0") + new[4096:],
+        "one slot wiped": bytes(4096) + new[4096:],
+        "one slot older": old[:4096] + new[4096:],
+    }
+    if what == "removed":
+        head.unlink()
+    else:
+        head.write_bytes(forged[what])
+    if what == "one slot older":
+        # Heads 8 and 9, from a copy made in time: the disk as it was after record 9. Only the page knows better.
+        assert verify(folder, KEY).count == 9
+        return
+    with pytest.raises(BadState, match=r"cut off|read"):
+        Audit(folder, KEY, HELD)
+
+
+def test_a_head_that_somebody_else_kept_finds_a_whole_folder_put_back(folder: Path) -> None:
+    known = verify(folder, KEY)
+    older = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write(folder, range(9, 12))
+    newest = verify(folder, KEY, known)
+    assert newest.count == 11
+    for path in folder.iterdir():
+        path.unlink()
+    for name, data in older.items():
+        (folder / name).write_bytes(data)
+    assert verify(folder, KEY, known) == known
+    with pytest.raises(BadState, match="ends at record 8, and 11 were written"):
+        verify(folder, KEY, newest)
+    with pytest.raises(BadState, match="another record stood here"):
+        verify(folder, KEY, Head(5, "ab" * 32))
+
+
+def test_facts_must_be_json_and_leave_our_names_alone(folder: Path) -> None:
+    with Audit(folder, KEY, HELD) as audit:
         for facts in ({"hash": "0"}, {"seq": 1}, {"x": float("inf")}, {"x": object()}, {"x": b"template"}):
             with pytest.raises(BadInput):
                 audit.append("granted", facts)
-        assert audit.append("granted", {})["seq"] == 6
-    assert verify(log).count == 6
+        assert audit.append("granted", {})["seq"] == 9
+    assert verify(folder, KEY).count == 9
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_record(tmp_path: Path) -> None:
-    path = tmp_path / "audit.log"
+def test_a_full_disk_is_told_leaves_no_half_record_and_heals(tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Audit(path) as audit:
-        audit.append("denied", {})
+    with Audit(folder, KEY) as audit:
+        for _ in range(20):
+            audit.append("denied", {})
+        path = segments(folder)[0]
         size = path.stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, hard))
         try:
-            with pytest.raises(BadState, match="disk"):
-                audit.append("denied", {"long": "x" * 200})
+            for _ in range(3):
+                with pytest.raises(BadState, match="disk"):
+                    audit.append("denied", {"long": "x" * 200})
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert path.stat().st_size == size
-        assert audit.append("granted", {})["seq"] == 2
-    assert verify(path).count == 2
+        assert audit.append("granted", {})["seq"] == 21
+    assert verify(folder, KEY).count == 21
 
 
-def test_a_closed_log_takes_nothing(log: Path) -> None:
-    audit = Audit(log)
+def test_a_folder_that_goes_away_heals_when_it_is_back(folder: Path) -> None:
+    with Audit(folder, KEY, HELD) as audit:
+        audit.append("denied", {})
+        away = folder.rename(folder.with_name("away"))
+        for _ in range(2):
+            with pytest.raises(BadState):
+                audit.append("denied", {})
+        away.rename(folder)
+        assert audit.append("denied", {})["seq"] == 10
+    assert verify(folder, KEY).count == 10
+
+
+def test_a_closed_log_takes_nothing(folder: Path) -> None:
+    audit = Audit(folder, KEY, HELD)
     audit.close()
     with pytest.raises(BadState):
         audit.append("granted", {})
-    assert verify(log).count == 5
+    assert verify(folder, KEY).count == 8
 
 
 def test_a_log_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadState, match="cannot be read"):
-        verify(tmp_path / "none.log")
+    for key in (KEY, None):
+        with pytest.raises(BadState, match="cannot be read"):
+            verify(tmp_path / "none", key)
 
 
-def test_it_is_on_disk_before_append_returns(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_on_disk_before_append_returns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     real = os.fsync
 
     def fsync(file: int) -> None:
         real(file)
-        synced.append(os.fstat(file).st_size)
+        synced.append(os.fstat(file).st_ino)
 
-    with Audit(log) as audit:
+    with Audit(folder, KEY, HELD) as audit:
         monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(os, "fdatasync", fsync)
         audit.append("granted", {})
         monkeypatch.undo()
-    assert synced == [log.stat().st_size]
+    assert synced == [segments(folder)[-1].stat().st_ino, (folder / HEAD_FILE).stat().st_ino]
 
 
 json_values = st.recursive(
@@ -174,12 +332,14 @@ json_values = st.recursive(
 def test_whatever_is_kept_verifies(
     tmp_path_factory: pytest.TempPathFactory, all_facts: list[dict[str, object]]
 ) -> None:
-    path = tmp_path_factory.mktemp("audit") / "audit.log"
-    with Audit(path) as audit:
+    folder = tmp_path_factory.mktemp("audit") / "audit"
+    with Audit(folder, KEY, 2) as audit:
+        kept = []
         for facts in all_facts:
             try:
-                audit.append("notice", facts)
+                kept.append(audit.append("notice", facts))
             except BadInput:  # a lone surrogate has no UTF-8
                 continue
-        kept = audit.head
-    assert verify(path) == kept
+        end = audit.head
+    assert verify(folder, KEY) == end
+    assert list(read(folder, KEY)) == kept
