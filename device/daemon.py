@@ -20,7 +20,8 @@ from typing import Final
 from device.camera import Frame
 from device.decide import FRESH_S, Decider, Decision
 from device.doorman import Doorman
-from device.health import FrameTimes, Reporter, examine, status_line
+from device.health import FrameTimes, Reporter, examine, software_version, status_line
+from device.homeassistant import HomeAssistant
 from device.inbox import Inbox
 from device.journal import Journal, finite, now_utc
 from device.link import Link
@@ -215,8 +216,12 @@ class Daemon:
         self._doorman = Doorman(self._link, self._journal, self.settings.lock)
 
     def _start_link(self, started: ExitStack) -> None:
-        self._inbox = Inbox(self._link, self._holdings, self._journal, self._doorman, self._opener.open, self._adopt)
+        house = HomeAssistant(self._link, self._holdings, self._journal, self._opener)
+        self._inbox = Inbox(
+            self._link, self._holdings, self._journal, self._doorman, house, self._opener.open, self._adopt
+        )
         self._link.say_applied(self._holdings.applied())
+        self._link.say_discovery(software_version())
         self._link.start()
         started.callback(self._link.stop)
 

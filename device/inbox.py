@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from device.doorman import Doorman
+from device.homeassistant import HomeAssistant
 from device.journal import Journal
 from device.link import Link
 from device.roster import Holdings, Outcome
@@ -36,6 +37,7 @@ class Inbox:
         holdings: Holdings,
         journal: Journal,
         doorman: Doorman,
+        house: HomeAssistant,
         unlock: Callable[[int], Reason | None],
         adopted: Callable[[], None],
     ) -> None:
@@ -44,6 +46,7 @@ class Inbox:
         self._holdings = holdings
         self._journal = journal
         self._doorman = doorman
+        self._house = house
         self._unlock = unlock
         self._adopted = adopted
 
@@ -62,6 +65,8 @@ class Inbox:
             self._hear_lock(message)
         elif leaf in ("lock/contact", "lock/exit"):
             self._doorman.hear(leaf, message)
+        else:
+            self._house.hear(message)
 
     def _take_document(self, leaf: str, outcome: Outcome) -> None:
         if outcome.refused:

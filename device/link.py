@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from device.discovery import COMMAND_LEAF, STATUS_TOPIC, discovery, discovery_topic
 from device.lockline import LockLine
 from firmware_config.broker import Connection, Incoming, Will
 from firmware_config.errors import BadInput
@@ -57,6 +58,7 @@ DOOR_SUBSCRIPTIONS: Final = (
     ("lock/result", 1),
     ("lock/contact", 1),
     ("lock/exit", 1),
+    (COMMAND_LEAF, 0),
 )
 
 
@@ -75,7 +77,7 @@ class Link:
         self.connection = Connection(
             pairing.broker,
             f"latchkey-door-{self.topics.site}-{self.topics.door}",
-            subscriptions=[(self.topics[leaf], qos) for leaf, qos in DOOR_SUBSCRIPTIONS],
+            subscriptions=[*((self.topics[leaf], qos) for leaf, qos in DOOR_SUBSCRIPTIONS), (STATUS_TOPIC, 0)],
             on_message=self._receive,
             on_connected=self._connected,
             will=Will(self.topics["availability"], OFFLINE),
@@ -102,11 +104,15 @@ class Link:
 
     def say_health(self, health: Health) -> None:
         """Retained; said again at every reconnection."""
-        self._say("health", encode(health))
+        self._say(self.topics["health"], encode(health))
 
     def say_applied(self, applied: Applied) -> None:
         """Retained; said again at every reconnection."""
-        self._say("applied", encode(applied))
+        self._say(self.topics["applied"], encode(applied))
+
+    def say_discovery(self, software: str) -> None:
+        """For Home Assistant. Retained; said again at every reconnection and when Home Assistant starts."""
+        self._say(discovery_topic(self.topics), discovery(self.topics, software))
 
     def say_hint(self, reason: Reason | None) -> None:
         """For a display or a buzzer: what to do about `reason`, once until there is something else to say."""
@@ -150,9 +156,16 @@ class Link:
         topic = self.topics["answer"]
         self.connection.publish(topic, seal(self._pairing.door_key, topic, answer), qos=0)
 
-    def _say(self, leaf: str, payload: bytes) -> None:
-        self._said[leaf] = payload
-        self.connection.publish(self.topics[leaf], payload, retain=True)
+    def say_all_again(self) -> None:
+        """Everything that is retained, for whoever listens anew."""
+        self.connection.publish(self.topics["availability"], ONLINE, retain=True)
+        self._say_challenge()
+        for topic, payload in list(self._said.items()):
+            self.connection.publish(topic, payload, retain=True)
+
+    def _say(self, topic: str, payload: bytes) -> None:
+        self._said[topic] = payload
+        self.connection.publish(topic, payload, retain=True)
 
     def _say_challenge(self) -> None:
         payload = encode(Challenge(challenge=self._book.current))
@@ -160,10 +173,7 @@ class Link:
 
     def _connected(self) -> None:
         self.lock.forget()
-        self.connection.publish(self.topics["availability"], ONLINE, retain=True)
-        self._say_challenge()
-        for leaf, payload in list(self._said.items()):
-            self.connection.publish(self.topics[leaf], payload, retain=True)
+        self.say_all_again()
 
     def _receive(self, message: Incoming) -> None:
         leaf = message.topic.removeprefix(self.topics[""])

@@ -25,6 +25,9 @@ NEXT_CHALLENGE_S: Final = 0.25
 """How long an unlock waits for the lock's next challenge when the last one is used up: two unlocks within one
 network round trip are a coincidence, and half the age that a frame may have."""
 
+ANY_HOLD_MS: Final = 1000
+"""Milliseconds. A command to lock carries a hold time too, which means nothing."""
+
 
 @dataclass(frozen=True)
 class _LockSeen:
@@ -65,12 +68,19 @@ class LockLine:
         after every wait. None: handed to the socket. LOCK_OFFLINE: no connection, or the lock is silent.
         STALE_FRAME: too late.
         """
+        return self._command("unlock", hold_ms, good_until)
+
+    def shut(self) -> Reason | None:
+        """Ask the lock to end its hold, in the same way. None: handed to the socket. LOCK_OFFLINE as for `unlock`."""
+        return self._command("lock", ANY_HOLD_MS, float("inf"))
+
+    def _command(self, action: str, hold_ms: int, good_until: float) -> Reason | None:
         with self._unlocking:
             challenge = self._fresh_challenge()
             if challenge is None:
                 return Reason.LOCK_OFFLINE
             topics = self._pairing.topics
-            command = encode(sign_command(self._pairing.lock_key, topics.door_id, "unlock", challenge, hold_ms))
+            command = encode(sign_command(self._pairing.lock_key, topics.door_id, action, challenge, hold_ms))
             if self._clock() > good_until:
                 return Reason.STALE_FRAME
             handed = self._connection.publish(topics["lock/command"], command, qos=0)

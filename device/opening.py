@@ -47,6 +47,17 @@ class Opener:
             self._doorman.permit(hold_ms)
         return failed
 
+    def shut(self) -> Reason | None:
+        """End a hold. None: done. LOCK_OFFLINE: the lock or the relay does not answer."""
+        if self._latch is None:
+            return self._link.lock.shut()
+        try:
+            self._latch.shut()
+        except RelayFault as fault:
+            log.error("%s", fault)  # noqa: TRY400 - the sentence is the fact
+            return Reason.LOCK_OFFLINE
+        return None
+
     def _let_go(self, hold_ms: int, good_until: float) -> Reason | None:
         if self._latch is None:
             return self._link.lock.unlock(hold_ms, good_until)
