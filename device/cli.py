@@ -1,4 +1,4 @@
-"""latchkey-device: run the door, check it, replay frames, be the lock, fetch the detector."""
+"""latchkey-device: run the door, check it, read its audit, replay frames, be the lock, fetch the detector."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from device.audit_report import add_commands
 from firmware_config.errors import LatchkeyError
 from firmware_config.settings import DoorSettings, SettingsRefused, load_door
 
@@ -81,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     lock.add_argument("--exit-hold", type=_positive, default=5.0, help="seconds that the exit button opens (default 5)")
     lock.add_argument("--pairing", type=Path, required=True, help="the lock's pairing folder")
     lock.set_defaults(command=_lock)
+
+    add_commands(commands, DEFAULT_SETTINGS)
 
     fetch = commands.add_parser("fetch", help="fetch the face detector now, so that the first start needs no network")
     fetch.set_defaults(command=_fetch)
