@@ -30,8 +30,9 @@ BLACK_BELOW: Final = 4.0
 """Mean of all pixels, 0 to 255: a covered lens gives 0 to 2, a room at night with a lit exit sign above 6."""
 
 BACKOFF_FIRST_S: Final = 0.5
-BACKOFF_LAST_S: Final = 10.0
-"""Waits between attempts to reopen double from the first to the last, each times 0.5 to 1.5 by chance."""
+BACKOFF_LAST_S: Final = 1.0
+"""Waits between attempts to reopen grow from the first to the last, each times 0.5 to 1.5 by chance: with half a
+second for opening, a camera that is back is used within 3 s however long it was gone. An attempt costs little."""
 
 CLOSE_WAIT_S: Final = 3.0
 """A read that hangs ends by itself after FFmpeg's 2 s; longer than this nobody waits for the thread."""
