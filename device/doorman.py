@@ -13,16 +13,13 @@ from device.journal import Journal
 from device.link import Link
 from device.lockset import Told
 from firmware_config.broker import Incoming
-from firmware_config.messages import EXIT_PRESSED, Contact, Hint
+from firmware_config.messages import EXIT_PRESSED, LEAF_ALARMS, Contact, Hint
 from firmware_config.settings import LockSettings
 
 log = logging.getLogger("latchkey.doorman")
 
 NEWS: Final = 256
 """News that wait for the loop; a contact is debounced, so more than this is somebody who floods the topic."""
-
-ALARMS: Final = ("forced_open", "held_open", "found_open")
-"""Notices that somebody should look after."""
 
 
 class Doorman:
@@ -66,7 +63,7 @@ class Doorman:
         for _ in range(self._news.qsize()):
             self._news.get_nowait()(now)
         for notice in self.watch.step(now, self._wired or self._link.lock.alive):
-            (log.warning if notice in ALARMS else log.info)("The door: %s", notice)
+            (log.warning if notice in LEAF_ALARMS else log.info)("The door: %s", notice)
             self._journal.tell("notice", notice)
             if notice == "held_open":
                 self._link.show(Hint.CLOSE_DOOR)

@@ -141,6 +141,9 @@ class Contact(str, Enum):
     CLOSED = "CLOSED"
 
 
+LEAF_ALARMS: Final = ("forced_open", "held_open", "found_open")
+"""Reasons of notices about the leaf that somebody should look after."""
+
 EXIT_PRESSED: Final = b"PRESSED"
 """Topic lock/exit, never retained: somebody inside pressed the button that asks to be let out. The lock has opened
 by itself: a way out must not hang on a network."""

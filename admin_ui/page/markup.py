@@ -13,7 +13,7 @@ from PIL import Image
 
 from admin_ui.views import DoorView, EventView, PersonView, Verdict
 from firmware_config.face import ImageArray
-from firmware_config.messages import Health
+from firmware_config.messages import LEAF_ALARMS, Health
 
 LOCK_WORDS: Final = {"LOCKED": "Locked", "UNLOCKED": "Unlocked", "JAMMED": "Jammed"}
 CAMERA_WORDS: Final = {"ok": "Seeing", "opening": "Opening", "lost": "Lost", "frozen": "Frozen", "black": "Black"}
@@ -106,6 +106,7 @@ def door_card(door: DoorView, link_sentence: str = "") -> str:
     camera = health.camera if health is not None else "unknown"
     tiles = (
         _tile("Lock", LOCK_WORDS.get(door.lock, "Unknown"), kind=lock_kind)
+        + _leaf(health)
         + _tile(
             "Camera",
             CAMERA_WORDS.get(camera, camera.capitalize()),
@@ -127,6 +128,17 @@ def _step(door: DoorView) -> str:
     if door.applied_generation == 0:
         return f"list {door.generation} sent, none running yet"
     return f"list {door.generation} sent, {door.applied_generation} running"
+
+
+def _leaf(health: Health | None) -> str:
+    """The leaf, where there is a contact that says how it is."""
+    if health is None:
+        return ""
+    small = " and ".join(word for word, so in (("forced", health.forced_open), ("held", health.held_open)) if so)
+    if health.contact == "unknown" and not small:
+        return ""
+    kind = "bad" if small else {"closed": "good"}.get(health.contact, "warn")
+    return _tile("Leaf", health.contact.capitalize(), small, kind)
 
 
 def _tile(name: str, value: str, small: str = "", kind: str = "none") -> str:
@@ -173,6 +185,8 @@ def _event(item: EventView) -> str:
         sentence = "" if item.reason == "granted" else sentence
     elif item.outcome == "denied":
         title = "Refused"
+    elif item.reason in LEAF_ALARMS:
+        kind, title = "bad", "Look at the door"
     else:
         title = "Notice"
     if item.by:

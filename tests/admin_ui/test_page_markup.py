@@ -10,6 +10,7 @@ import pytest
 from admin_ui.page import markup
 from admin_ui.page.photo import MAX_PHOTO_BYTES, forget_photo, photo_bytes
 from admin_ui.page.plot import share_words, threshold_plot
+from admin_ui.sentences import at_the_door
 from admin_ui.views import DoorView, EventView, PersonView, ThresholdView, Verdict
 from firmware_config.errors import BadInput
 from firmware_config.messages import Health
@@ -81,6 +82,36 @@ def test_door_says_when_it_lags_behind_or_is_away() -> None:
     assert "Offline" in away
     assert "Seeing" not in away  # what it said before it vanished is not shown as now
     assert "The page has no connection." in away
+
+
+@pytest.mark.parametrize(
+    ("health", "shown"),
+    [
+        ({"contact": "closed"}, ('lk-good"><span>Leaf', "Closed")),
+        ({"contact": "open"}, ('lk-warn"><span>Leaf', "Open")),
+        ({"contact": "open", "forced_open": True}, ('lk-bad"><span>Leaf', "<small>forced</small>")),
+        ({"contact": "open", "held_open": True}, ('lk-bad"><span>Leaf', "<small>held</small>")),
+        ({"contact": "unknown", "forced_open": True}, ('lk-bad"><span>Leaf', "Unknown")),
+    ],
+)
+def test_leaf_is_shown_as_its_contact_says(health: dict[str, object], shown: tuple[str, str]) -> None:
+    text = markup.door_card(door(**health))
+    assert [words for words in shown if words not in text] == []
+
+
+def test_a_door_without_a_contact_shows_no_leaf() -> None:
+    assert "Leaf" not in markup.door_card(door())
+    assert "Leaf" not in markup.door_card(door(online=False, contact="open"))
+
+
+def test_an_alarm_at_the_leaf_stands_out_and_says_what_to_do() -> None:
+    alarm = markup.events([event("notice", "forced_open", at_the_door("forced_open"))])
+    assert 'class="lk-bad"' in alarm
+    assert "Look at the door" in alarm
+    assert "Go and look." in alarm
+    calm = markup.events([event("notice", "exit_requested", at_the_door("exit_requested"))])
+    assert 'class="lk-info"' in calm
+    assert "pressed the exit button" in calm
 
 
 def test_empty_lists_say_what_to_do() -> None:
