@@ -64,8 +64,8 @@ _LOCK_STATES: Final = tuple(state.value for state in LockState)
 
 
 def object_id(topics: Topics) -> str:
-    """[a-z0-9_-]: the device's id there, one for each door. A `_` in a name is doubled, for `_` parts the names."""
-    return "_".join(("latchkey", topics.site.replace("_", "__"), topics.door.replace("_", "__")))
+    """The device's id there, one for each door."""
+    return topics.device_id
 
 
 def discovery_topic(topics: Topics) -> str:

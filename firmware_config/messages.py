@@ -52,6 +52,11 @@ class Topics:
         """ "site/door", as it stands in signed texts."""
         return f"{self.site}/{self.door}"
 
+    @property
+    def device_id(self) -> str:
+        """[a-z0-9_-]: the door's id in Home Assistant. A `_` in a name is doubled, for `_` parts the names."""
+        return "_".join(("latchkey", self.site.replace("_", "__"), self.door.replace("_", "__")))
+
     def __getitem__(self, leaf: str) -> str:
         return f"latchkey/{self.site}/{self.door}/{leaf}"
 
