@@ -23,7 +23,7 @@ AT_THE_DOOR: Final[dict[str, str]] = {
     Reason.LOCK_OFFLINE: "The lock could not be reached, so it was not opened.",
     Reason.CAMERA_LOST: "The camera gives no picture; check its cable.",
     Reason.INTERNAL_ERROR: "The door's software failed on this picture; its log says how.",
-    "guard_raised": "Several near misses in a row: for a few minutes only clear matches open.",
+    "guard_raised": "Several near misses of one person in a row: for a few minutes only a clear match opens for them.",
     "camera_back": "The camera gives a picture again.",
     "roster_refused": "The door did not take the list of people that was sent.",
     "model_refused": "The door did not take the encoder that was sent.",

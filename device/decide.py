@@ -92,7 +92,7 @@ class _Visit:
     ballots: list[_Ballot] = field(default_factory=list)
     faces: int = 0
     judged: int = 0
-    best: float = float("inf")
+    near: Counter[str] = field(default_factory=Counter)
     granted: bool = False
     denied: Reason | None = None
 
@@ -102,8 +102,8 @@ class Decider:
 
     Rules:
     - a vote is a frame with good quality, fresh when it came, whose nearest person is within tau (tau_strict
-      while the guard is raised), is in the roster and valid now, and has no second person within tau and closer
-      than the margin;
+      while the guard is raised for them), is in the roster and valid now, and has no second person within tau and
+      closer than the margin;
     - k of the latest n frames with a face must be votes for one person, at most VOTE_SPAN_S old, and the deciding
       frame must be one of them: then it opens;
     - each frame counts once: a sequence or a capture time that does not rise is as if it had not come;
@@ -112,7 +112,8 @@ class Decider:
     - a visit ends when no face was seen for VISIT_GAP_S, or after VISIT_LIMIT_S. It is refused once, when n judged
       frames hold no vote, or after QUALITY_PATIENCE_S, or at its end when k frames were judged. A grant may still
       follow a refusal; no refusal follows a grant;
-    - a visit that ends refused as unknown, with a frame within tau + near_miss_band, is one near miss for the guard;
+    - a visit that ends refused as unknown, with k frames within tau + near_miss_band of one person, is a near miss of
+      theirs for the guard;
     - no roster: everybody is refused.
     k of n is the binary integration by which radars confirm a target (Skolnik, Introduction to Radar Systems).
     """
@@ -135,7 +136,7 @@ class Decider:
             self._visit.ballots.clear()
 
     def guard_raised(self, now: float) -> bool:
-        """True while tau is at its strict stop. now: monotonic seconds."""
+        """True while tau is at its strict stop for somebody. now: monotonic seconds."""
         return self._guard_at(now).raised(now)
 
     def take_guard_change(self, now: float) -> GuardState | None:
@@ -166,8 +167,8 @@ class Decider:
         visit.ballots = [_Ballot(b.seen, b.stale, self._says(b, now, wall)) for b in recent]
         newest = visit.ballots[-1]
         visit.judged += newest.judged
-        if newest.judged and seen.match is not None:
-            visit.best = min(visit.best, seen.match.distance)
+        if newest.judged and self._nearly(seen.match):
+            visit.near[_person(newest)] += 1
         granted = self._grant(visit, newest, now)
         # A refusal of the visit before goes first: one a step, and a grant never waits.
         return granted or refused or self._refuse(visit, seen.captured_at)
@@ -199,7 +200,7 @@ class Decider:
         person = self._people.get(match.person_id) if match is not None else None
         if match is None or person is None or not match.distance <= policy.tau:
             return Reason.UNKNOWN_FACE
-        if self.guard_raised(now) and not match.distance <= policy.tau_strict:
+        if self._guard_at(now).raised_for(person.id, now) and not match.distance <= policy.tau_strict:
             return Reason.UNDER_GUARD
         rival = match.runner_up_distance
         if not (rival > policy.tau or rival - match.distance >= policy.margin):
@@ -248,12 +249,15 @@ class Decider:
         self._visit = None
         settled = visit.granted or visit.denied is not None or visit.judged < self._needed
         refused = None if settled else self._denial(visit)
-        policy = self._roster.policy if self._roster else None
-        unknown = visit.denied is Reason.UNKNOWN_FACE and not visit.granted
-        if policy and unknown and visit.best <= policy.tau + policy.near_miss_band:
-            self._guard_at(now).near_miss(policy, now)
-            self._guard_changed = True
+        if self._roster and visit.denied is Reason.UNKNOWN_FACE and not visit.granted:
+            for person_id in [who for who, frames in visit.near.items() if frames >= self._needed]:
+                self._guard_at(now).near_miss(person_id, self._roster.policy, now)
+                self._guard_changed = True
         return refused
+
+    def _nearly(self, match: Match | None) -> bool:
+        policy = self._roster.policy if self._roster else None
+        return bool(policy and match and match.distance <= policy.tau + policy.near_miss_band)
 
     def _decision(
         self, outcome: Literal["granted", "denied"], reason: Reason, ballot: _Ballot, hold_ms: int

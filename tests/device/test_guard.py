@@ -28,12 +28,39 @@ def test_five_near_misses_raise_the_guard_and_clear_matches_still_open() -> None
     door.frames(10, near("Ada", 0.8))
     assert door.told()[-1] == ("denied", Reason.UNDER_GUARD, "Ada")
     door.nobody()
-    door.frames(10, near("Bob", 0.6))
-    assert door.told()[-1] == ("granted", Reason.GRANTED, "Bob")
+    door.frames(10, near("Ada", 0.6))
+    assert door.told()[-1] == GRANTED_ADA
     door.now += 300
     assert not door.decider.guard_raised(door.now)
     door.frames(10, near("Ada", 0.8))
     assert door.told()[-1] == GRANTED_ADA
+
+
+def test_guessing_at_one_person_is_no_trouble_for_another() -> None:
+    door = Door()
+    for _ in range(10):
+        guess(door)
+    door.frames(10, near("Bob", 0.8))
+    assert door.told()[-1] == ("granted", Reason.GRANTED, "Bob")
+
+
+def test_near_misses_of_now_this_and_now_that_one_do_not_add_up() -> None:
+    door = Door()
+    for name in ("Ada", "Bob") * 4:
+        door.frames(10, near(name, 0.95))
+        door.nobody()
+    assert not door.decider.guard_raised(door.now)
+    guess(door)
+    assert door.decider.guard_raised(door.now), "the fifth of Ada"
+
+
+def test_one_frame_that_happens_to_be_near_is_no_near_miss() -> None:
+    door = Door()
+    for _ in range(20):
+        door.frames(2, near("Ada", 0.95))
+        door.frames(8, near("Ada", 1.2))
+        door.nobody()
+    assert not door.decider.guard_raised(door.now)
 
 
 def test_strangers_who_walk_past_never_raise_the_guard() -> None:
@@ -104,7 +131,30 @@ def test_near_misses_are_remembered_over_a_restart() -> None:
     assert again.decider.guard_raised(again.now)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b'{"remaining_s": NaN, "misses_ago_s": []}', b"[1]", b"\xff"])
+def test_the_file_of_the_release_before_is_raised_for_everybody(tmp_path: Path) -> None:
+    path = tmp_path / "guard.json"
+    path.write_text('{"remaining_s": 120.0, "misses_ago_s": [3.0]}', encoding="ascii")
+    assert load_guard(path) == GuardState(remaining_s=120.0)
+    door = Door(guard=load_guard(path))
+    door.frames(10, near("Bob", 0.8))
+    assert door.told() == [("denied", Reason.UNDER_GUARD, "Bob")]
+
+
+def test_the_file_forgets_whom_nobody_guesses_at(tmp_path: Path) -> None:
+    door = Door()
+    guess(door)
+    door.nobody(61)
+    door.frames(10, near("Bob", 0.95))
+    door.nobody()
+    state = door.decider.take_guard_change(door.now)
+    assert state is not None
+    assert list(state.people) == ["id-Bob"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{}", b'{"remaining_s": NaN, "misses_ago_s": []}', b"[1]", b"\xff", b'{"remaining_s": 0, "people": [1]}'],
+)
 def test_a_damaged_guard_file_counts_as_raised(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "guard.json"
     assert load_guard(path) == GuardState()
