@@ -23,8 +23,9 @@ __all__ = ["Camera", "Frame", "open_camera", "parse_source", "read_frames"]
 
 log = logging.getLogger("latchkey.camera")
 
-LOST_AFTER_S: Final = 0.9
-"""No fresh frame for so long and the camera counts as lost: with a loop of 0.1 s, noticed within 1 s (DESIGN, 4)."""
+LOST_AFTER_S: Final = 0.8
+"""No fresh frame for so long and the camera counts as lost: with a loop of 0.1 s and a picture's way through a
+network camera, noticed within 1 s (DESIGN, 4; 0.9 left 0.02 s on a busy machine)."""
 
 BLACK_BELOW: Final = 4.0
 """Mean of all pixels, 0 to 255: a covered lens gives 0 to 2, a room at night with a lit exit sign above 6."""
