@@ -6,7 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from device import audit
+from device.audit import read
+from device.ledger import audit_key
+from device.shelf import AUDIT_FOLDER
 from firmware_config.keys import SecretKey
 from tests.faults.clock import WallClock
 from tests.faults.judge import Grant
@@ -14,11 +16,7 @@ from tests.faults.judge import Grant
 
 def records(state: Path, door_key: SecretKey) -> list[dict[str, Any]]:
     """Every record of a door's audit, oldest first. Raises BadState where the chain is broken."""
-    if hasattr(door_key, "derive"):
-        from device.ledger import audit_key
-
-        return list(audit.read(state / "audit", audit_key(door_key)))
-    return list(audit.read(state / "audit.log"))
+    return list(read(state / AUDIT_FOLDER, audit_key(door_key)))
 
 
 def event_ids(found: list[dict[str, Any]]) -> list[str]:

@@ -52,8 +52,12 @@ class Office:
     def start(self) -> None:
         self.desk.link.start()
 
-    def stop(self) -> None:
+    def stop_link(self) -> None:
+        """Returns when all that had come in is stored."""
         self.desk.link.stop()
+
+    def stop(self) -> None:
+        self.stop_link()
         self._store.close()
 
     @property

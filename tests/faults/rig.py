@@ -92,9 +92,9 @@ class Rig:
                 "lock", ["lock", "--simulate", "--pairing", str(self.folder / "lock")], self.lock_clock
             )
             started.callback(self._kill, self.lock)
-            settings = self._write_settings()
-            self.door = self._program("door", ["run", "--settings", str(settings)], self.clock)
-            started.callback(self._kill, self.door)
+            self._write_settings()
+            self.start_door()
+            started.callback(lambda: self._kill(self.door))
             up = self.back_within(time.monotonic(), START_LIMIT_S)
             assert max(up.values()) < START_LIMIT_S, f"not up: {up}\n{self.door.last_words()}\n{self.lock.last_words()}"
             assert until(self._knows_people, START_LIMIT_S), self.door.last_words()
@@ -105,6 +105,10 @@ class Rig:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._everything.close()
+
+    def start_door(self) -> None:
+        """The door's process, which is not running."""
+        self.door = self._program("door", ["run", "--settings", str(self.folder / "door.toml")], self.clock)
 
     def back_within(self, since: float, limit_s: float) -> dict[str, float]:
         """Seconds after `since` (monotonic) until door, lock and office were each back; limit_s for one that is not."""
@@ -154,13 +158,11 @@ class Rig:
         people: list[Person] = [enrolled(person, faces, encoder, detector) for person in OWNERS]
         self.office.enrol(people, encoder.encoder_id, bundle, POLICY)
 
-    def _write_settings(self) -> Path:
-        path = self.folder / "door.toml"
+    def _write_settings(self) -> None:
         lines = ['pairing = "door"', 'state = "state"', 'models = "pixels.latchkey"']
         lines += ["[camera]", f"source = {json.dumps(self._camera)}", f"fps = {FPS}"]
         lines += ["[runtime]", f"detect_size = {DETECT_SIZE}", ""]
-        path.write_text("\n".join(lines), encoding="utf-8")
-        return path
+        (self.folder / "door.toml").write_text("\n".join(lines), encoding="utf-8")
 
     def _program(self, name: str, arguments: list[str], clock: WallClock) -> Program:
         command = self.network.inside(name, device_command(*arguments))
