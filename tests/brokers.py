@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
 import pytest
 
+from admin_ui.authority import CERTIFICATE_LASTS, Authority, Role
+from admin_ui.brokerage import BrokerPlace, refresh_broker, write_broker
 from firmware_config.settings import BrokerSettings
 
 START_LIMIT_S = 10.0
@@ -84,3 +89,56 @@ class Mosquitto:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+class TlsMosquitto(Mosquitto):
+    """A site's broker as `latchkey-admin broker write` sets it up: TLS 1.3, client certificates, ACL, revocation.
+
+    client() makes certificates for whoever is to connect; revoke() takes them back and has the broker reload.
+    """
+
+    def __init__(self, folder: Path, doors: Sequence[str] = ("front",), site: str = "home") -> None:
+        super().__init__(folder)
+        self.site = site
+        self.doors = list(doors)
+        self.authority = Authority.make(folder / "authority", site)
+        self.place = BrokerPlace(folder / "broker", ("localhost", "127.0.0.1"), self.port)
+        self.config = self.place.folder / "mosquitto.conf"
+        self.write()
+
+    def write(self, server_lasts: timedelta | None = None) -> None:
+        """The broker's folder afresh; server_lasts: how long its certificate is good, none: as long as ever."""
+        write_broker(self.place, self.authority, self.site, self.doors, persistence=self.folder)
+        if server_lasts is not None:
+            identity = self.authority.issue(Role.BROKER, "broker", self.place.hosts, server_lasts)
+            identity.save(self.place.folder / "server.crt", self.place.folder / "server.key")
+        if os.geteuid() == 0:
+            with self.config.open("a", encoding="utf-8") as config:
+                config.write("user root\n")
+
+    @property
+    def settings(self) -> BrokerSettings:
+        """The page's."""
+        return self.client(Role.PAGE, "page")
+
+    def client(self, role: Role, name: str, lasts: timedelta | None = None) -> BrokerSettings:
+        """Settings with a certificate of their own. lasts: may be negative, for one that has expired."""
+        folder = self.folder / f"{role.value}-{name}-{time.monotonic_ns()}"
+        certificate, key = folder / "mqtt.crt", folder / "mqtt.key"
+        self.authority.issue(role, name, lasts=lasts or CERTIFICATE_LASTS).save(certificate, key)
+        return BrokerSettings(
+            url=self.place.url, ca_file=self.place.folder / "ca.crt", cert_file=certificate, key_file=key
+        )
+
+    def revoke(self, door: str) -> None:
+        """As `latchkey-admin door revoke` and `systemctl reload mosquitto` do."""
+        for role in (Role.DOOR, Role.LOCK):
+            self.authority.revoke(role, door)
+        self.doors.remove(door)
+        refresh_broker(self.place.folder, self.authority, self.site, self.doors)
+        self.reload()
+
+    def reload(self) -> None:
+        """Have it read acl, certificates and revoked.crl again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
