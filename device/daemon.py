@@ -149,7 +149,8 @@ class Daemon:
             scene=scene,
         )
         self._journal.tell(outcome, reason, detail)
-        log.info("%s: %s %s", outcome, reason, decision.person_id)  # the system's log lies on the disk in plain
+        # Nobody is named here: the system's log lies on the disk in plain.
+        log.info("%s: %s, record %d of the audit", outcome, reason, self._journal.head.count)
 
     def _do_chores(self) -> None:
         """Everything but frames. Each is quick; a roster of thousands takes as long as a few frames."""
@@ -212,7 +213,7 @@ class Daemon:
         self._link = Link(self._pairing)
         self._journal = Journal(self.settings.state, self._link, self._pairing.door_key)
         started.callback(self._journal.close)
-        self._lookout = Lookout(self.settings.state, self._journal)
+        self._lookout = Lookout(self.settings.state, self._journal, self._pairing.door_key)
         self._doorman = Doorman(self._link, self._journal, self.settings.lock)
 
     def _start_link(self, started: ExitStack) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from firmware_config.files import write_atomic
+from firmware_config.keys import SEAL_MARK, SealRefused, SecretKey
 from firmware_config.roster import Policy
 
 log = logging.getLogger("latchkey.guard")
@@ -25,6 +26,8 @@ MAX_KEPT_MISSES: Final = 100
 
 UNREADABLE_HOLD_S: Final = 3600.0
 """The longest `guard_hold_s` of a policy: what is assumed when the saved state cannot be read."""
+
+SEALED_AS: Final = "latchkey-guard-1"
 
 
 @dataclass(frozen=True)
@@ -107,23 +110,29 @@ class Guard:
         self._people = {who: watched for who, watched in self._people.items() if watched.misses or now < watched.until}
 
 
-def save_guard(path: Path, state: GuardState) -> None:
-    """Whole and on disk when this returns. Raises OSError."""
-    write_atomic(path, json.dumps(asdict(state)).encode())
+def save_guard(path: Path, state: GuardState, key: SecretKey) -> None:
+    """key: guard_key(door_key); the file names people. Whole and on disk when this returns. Raises OSError."""
+    write_atomic(path, key.seal(SEALED_AS, json.dumps(asdict(state)).encode()))
 
 
-def load_guard(path: Path) -> GuardState:
+def load_guard(path: Path, key: SecretKey) -> GuardState:
     """The saved state; none yet: down. What cannot be read counts as raised: damaging a file must not lift it."""
     try:
-        saved = json.loads(path.read_bytes())
-        # Files of the release before this one know of no people; its guard was one for everybody.
+        data = path.read_bytes()
+        # Files of the release before this one are plain and know of no people; its guard was one for everybody.
+        saved = json.loads(key.open(SEALED_AS, data) if data.startswith(SEAL_MARK) else data)
         people = {str(who): _person(kept) for who, kept in saved.get("people", {}).items()}
         return GuardState(_seconds(saved["remaining_s"]), people)
     except FileNotFoundError:
         return GuardState()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, SealRefused, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("%s cannot be read (%s): the guard is taken as raised.", path, error)
         return GuardState(remaining_s=UNREADABLE_HOLD_S)
+
+
+def guard_key(door_key: SecretKey) -> SecretKey:
+    """The key that the saved guard is sealed with."""
+    return door_key.derive("door-guard")
 
 
 def _person(kept: dict[str, Any]) -> PersonGuard:

@@ -9,9 +9,10 @@ from typing import Final
 
 from device.camera import Camera
 from device.decide import Decider
-from device.guard import GuardState, load_guard, save_guard
+from device.guard import GuardState, guard_key, load_guard, save_guard
 from device.journal import Journal
 from firmware_config.face import Reason
+from firmware_config.keys import SecretKey
 
 log = logging.getLogger("latchkey.lookout")
 
@@ -21,9 +22,10 @@ GUARD_FILE: Final = "guard.json"
 class Lookout:
     """Notices of one door, on the loop's thread."""
 
-    def __init__(self, state: Path, journal: Journal) -> None:
-        """state: the door's folder, where the guard is kept."""
+    def __init__(self, state: Path, journal: Journal, door_key: SecretKey) -> None:
+        """state: the door's folder, where the guard is kept, sealed."""
         self._guard_file = state / GUARD_FILE
+        self._guard_key = guard_key(door_key)
         self._journal = journal
         self._camera_well: bool | None = None
         self.guarded = False
@@ -43,14 +45,14 @@ class Lookout:
 
     def saved_guard(self) -> GuardState:
         """Where the guard stood when it last counted something."""
-        return load_guard(self._guard_file)
+        return load_guard(self._guard_file, self._guard_key)
 
     def guard(self, decider: Decider) -> None:
         """Save what it counted, tell that it was raised. Raises OSError."""
         now = time.monotonic()
         state = decider.take_guard_change(now)
         if state is not None:
-            save_guard(self._guard_file, state)
+            save_guard(self._guard_file, state, self._guard_key)
         raised = decider.guard_raised(now)
         if raised and not self.guarded:
             log.warning("Near misses in quick succession: the guard is raised.")

@@ -6,7 +6,7 @@
     marks.json        the highest generation and version taken: nothing lower comes in again
 
 Beside them the journal keeps audit/ and outbox.db, the lookout guard.json. Nothing in the folder shows a name, a
-person's id, a template or a distance to whoever has not the door's key; marks and guard hold numbers alone.
+person's id, a template or a distance to whoever has not the door's key; marks.json holds two numbers.
 
 Switching encoders is: roster.sealed is replaced (now the new pair is in force), then staged.latchkey is renamed to
 model.latchkey, then marks.json follows. A power cut in between is finished at the next start.

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from device.guard import GuardState, load_guard, save_guard
+from device.guard import GuardState, PersonGuard, load_guard, save_guard
 from firmware_config.face import Reason
+from firmware_config.keys import SecretKey
 from tests.deciding import GRANTED_ADA, NOON, Door, near
+
+KEY = SecretKey(bytes(range(32)))
 
 
 def guess(door: Door, distance: float = 0.95) -> None:
@@ -110,8 +113,8 @@ def test_the_guard_survives_a_restart_and_a_jump_of_the_clock(tmp_path: Path) ->
         guess(door)
     state = door.decider.take_guard_change(door.now)
     assert state is not None
-    save_guard(path, state)
-    again = Door(guard=load_guard(path))
+    save_guard(path, state, KEY)
+    again = Door(guard=load_guard(path, KEY))
     again.now = 5.0  # a board just booted
     again.wall = NOON + timedelta(days=400)
     again.frames(10, near("Ada", 0.8))
@@ -134,8 +137,8 @@ def test_near_misses_are_remembered_over_a_restart() -> None:
 def test_the_file_of_the_release_before_is_raised_for_everybody(tmp_path: Path) -> None:
     path = tmp_path / "guard.json"
     path.write_text('{"remaining_s": 120.0, "misses_ago_s": [3.0]}', encoding="ascii")
-    assert load_guard(path) == GuardState(remaining_s=120.0)
-    door = Door(guard=load_guard(path))
+    assert load_guard(path, KEY) == GuardState(remaining_s=120.0)
+    door = Door(guard=load_guard(path, KEY))
     door.frames(10, near("Bob", 0.8))
     assert door.told() == [("denied", Reason.UNDER_GUARD, "Bob")]
 
@@ -157,6 +160,16 @@ def test_the_file_forgets_whom_nobody_guesses_at(tmp_path: Path) -> None:
 )
 def test_a_damaged_guard_file_counts_as_raised(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "guard.json"
-    assert load_guard(path) == GuardState()
+    assert load_guard(path, KEY) == GuardState()
     path.write_bytes(damage)
-    assert load_guard(path).remaining_s > 0
+    assert load_guard(path, KEY).remaining_s > 0
+
+
+def test_the_file_is_readable_with_the_doors_key_only_and_without_it_counts_as_raised(tmp_path: Path) -> None:
+    path, state = tmp_path / "guard.json", GuardState(people={"id-Featherstonehaugh": PersonGuard(3.0, (1.0,))})
+    save_guard(path, state, KEY)
+    assert b"Featherstonehaugh" not in path.read_bytes()
+    assert load_guard(path, KEY) == state
+    assert load_guard(path, SecretKey.generate()).remaining_s > 0
+    path.write_bytes(path.read_bytes()[:-1])
+    assert load_guard(path, KEY).remaining_s > 0
