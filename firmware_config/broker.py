@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-import ssl
+import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any, Final
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from firmware_config.broker_tls import Excuse, secure_context, why_refused
 from firmware_config.errors import BadState
 from firmware_config.settings import BrokerSettings
 
@@ -26,7 +28,13 @@ log = logging.getLogger("latchkey.broker")
 
 RECONNECT_MIN_S: Final = (0.3, 1.0)
 """Drawn anew for each process, so that a hundred doors do not knock at a restarted broker in one beat."""
-RECONNECT_MAX_S: Final = 3.0
+RECONNECT_MAX_S: Final = 1.5
+CONNECT_S: Final = 3.0
+"""An attempt knocks at 0 and 1 s and then waits until 3 s, so after an outage the connection is back within
+2 + 1.5 s and what TLS takes: below the 5 s that a door may be without its broker."""
+UNANSWERED_MS: Final = 4000
+"""RFC 5482's user timeout: a connection whose bytes nobody acknowledged for so long is dead. paho alone would find
+out after two keepalives, and the kernel's ever slower repetitions would outlast a broken wire that is mended."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ class Connection:
         self._on_message = on_message
         self._on_connected = on_connected
         self._up = threading.Event()
+        self._excuse = Excuse()
+        self._denied = ""
         self.why_down = "not connected yet"
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311)
         client.on_connect = self._connected
@@ -75,7 +85,8 @@ class Connection:
         client.on_connect_fail = self._failed
         client.on_message = self._message
         client.reconnect_delay_set(random.uniform(*RECONNECT_MIN_S), RECONNECT_MAX_S)  # type: ignore[arg-type]  # noqa: S311
-        client.connect_timeout = 3.0
+        client.connect_timeout = CONNECT_S
+        client.on_socket_open = self._opened
         if will is not None:
             client.will_set(will.topic, will.payload, qos=1, retain=True)
         self._secure(client)
@@ -125,18 +136,12 @@ class Connection:
         if broker.username:
             client.username_pw_set(broker.username, _password(broker))
         if broker.tls:
-            try:
-                context = ssl.create_default_context(cafile=broker.ca_file)
-                context.minimum_version = ssl.TLSVersion.TLSv1_3
-                if broker.cert_file is not None:
-                    context.load_cert_chain(broker.cert_file, broker.key_file)
-            except (OSError, ssl.SSLError) as error:
-                raise BadState(f"The broker's certificate files cannot be used: {error}.") from error
+            context = secure_context(broker, self._excuse)
             client.tls_set_context(context)
 
     def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self.why_down = f"the broker refuses us: {reason}"
+            self._denied = f"the broker refuses us: {reason}"
             log.error("The broker %s refuses us: %s. Check user and password.", self._broker.url, reason)
             return
         if self._subscriptions:
@@ -149,12 +154,31 @@ class Connection:
     def _disconnected(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         was_up = self._up.is_set()
         self._up.clear()
-        if was_up:
+        # In TLS 1.3 a broker says what it thinks of our certificate only after its greeting: here, not in _failed.
+        refusal = why_refused(self._excuse.take(), self._broker)
+        if refusal or self._denied:
+            self._down(refusal or self._denied)
+        elif not was_up and reason.is_failure:
+            self._down(f"{self._broker.url} hangs up before it lets us in ({reason}); it may want TLS (mqtts://)")
+        elif was_up:
             self.why_down = f"lost the broker: {reason}"
             log.warning("Lost the broker %s: %s. Trying again.", self._broker.url, reason)
 
+    def _opened(self, _client: mqtt.Client, _data: Any, opened: Any) -> None:
+        self._denied = ""
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
+
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:
-        self.why_down = f"no broker answers at {self._broker.url}"
+        # paho calls this while it handles the error, and does not hand it over.
+        error = self._excuse.take() or sys.exc_info()[1]
+        refusal = why_refused(error, self._broker)
+        self._down(refusal or f"no broker answers at {self._broker.url}")
+
+    def _down(self, why: str) -> None:
+        if why != self.why_down:
+            log.warning("No connection to the broker %s: %s.", self._broker.url, why)
+        self.why_down = why
 
     def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         incoming = Incoming(message.topic, bytes(message.payload), bool(message.retain))
