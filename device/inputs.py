@@ -20,6 +20,10 @@ log = logging.getLogger("latchkey.inputs")
 PRESS_S: Final = 0.2
 """How long a simulated press lasts, seconds: a quick one of a real thumb."""
 
+UP_FIRST_S: Final = 0.1
+"""For so long, seconds, a simulated button is up before a press, at the start and between two: a press is what the
+lock sees go down."""
+
 READ_BYTES: Final = 4096
 
 
@@ -116,7 +120,8 @@ class ControlledInputs:
         self._relay = relay
         self._clock = clock
         self._leaf = Contact.CLOSED
-        self._down_until = float("-inf")
+        self._first_look: float | None = None
+        self._presses: list[float] = []
         self._rest = b""
         try:
             with contextlib.suppress(FileExistsError):
@@ -133,8 +138,12 @@ class ControlledInputs:
         return self._leaf
 
     def pressed(self) -> bool:
+        if self._first_look is None:
+            self._first_look = self._clock()
         self._obey()
-        return self._clock() < self._down_until
+        now = self._clock()
+        self._presses = [at for at in self._presses if now - at < PRESS_S + UP_FIRST_S]
+        return any(0 <= now - at < PRESS_S for at in self._presses)
 
     def close(self) -> None:
         os.close(self._pipe)
@@ -152,7 +161,9 @@ class ControlledInputs:
         if word in ("open", "close"):
             self._leaf = Contact.OPEN if word == "open" else Contact.CLOSED
         elif word == "press":
-            self._down_until = self._clock() + PRESS_S
+            now = self._clock()
+            before = self._presses[-1] + PRESS_S if self._presses else self._first_look
+            self._presses.append(max(now, (now if before is None else before) + UP_FIRST_S))
         elif word in ("jam", "free"):
             self._relay.jammed = word == "jam"
         elif word:

@@ -169,7 +169,7 @@ class Page:
         self._door_key = door_key
         self.connection = Connection(
             broker,
-            "test-page",
+            f"test-page-{id(self)}",
             subscriptions=[("latchkey/#", 1)],
             on_message=self.heard.append,
             on_connected=lambda: None,

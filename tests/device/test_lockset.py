@@ -232,6 +232,7 @@ def test_words_in_a_pipe_play_the_wires(tmp_path: Path) -> None:
     pipe = tmp_path / "control"
     inputs = ControlledInputs(pipe, relay)
     assert (inputs.contact(), inputs.pressed()) == (Contact.CLOSED, False)
+    time.sleep(0.15)
     pipe.write_text("op", encoding="ascii")
     assert inputs.contact() is Contact.CLOSED, "half a word is none yet"
     pipe.write_text("en\npress\nnonsense\n", encoding="ascii")
