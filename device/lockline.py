@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 
 from firmware_config.broker import Connection, Incoming
@@ -62,7 +63,7 @@ class LockLine:
         return self._connection.connected and seen is not None and self._clock() - seen.at < LOCK_SILENT_S
 
     def unlock(self, hold_ms: int, good_until: float = float("inf")) -> Reason | None:
-        """Ask the lock to open, now or not at all: QoS 0, never retained, never queued.
+        """Ask the lock to open, now or not at all: QoS 0, never retained, never queued; on the way it grows old too.
 
         hold_ms: 200 to 60000. good_until: monotonic seconds, when the evidence for it is too old; looked at last,
         after every wait. None: handed to the socket. LOCK_OFFLINE: no connection, or the lock is silent.
@@ -76,15 +77,17 @@ class LockLine:
 
     def _command(self, action: str, hold_ms: int, good_until: float) -> Reason | None:
         with self._unlocking:
-            challenge = self._fresh_challenge()
-            if challenge is None:
+            seen = self._fresh_challenge()
+            if seen is None:
                 return Reason.LOCK_OFFLINE
-            topics = self._pairing.topics
-            command = encode(sign_command(self._pairing.lock_key, topics.door_id, action, challenge, hold_ms))
+            topics, good_ms = self._pairing.topics, _good_ms(seen, good_until)
+            command = encode(
+                sign_command(self._pairing.lock_key, topics.door_id, action, seen.challenge, hold_ms, good_ms)
+            )
             if self._clock() > good_until:
                 return Reason.STALE_FRAME
             handed = self._connection.publish(topics["lock/command"], command, qos=0)
-            self._used = challenge
+            self._used = seen.challenge
             return None if handed else Reason.LOCK_OFFLINE
 
     def forget(self) -> None:
@@ -113,7 +116,7 @@ class LockLine:
         except ValueError:
             log.warning("%r is no state of a lock.", message.payload[:32])
 
-    def _fresh_challenge(self) -> str | None:
+    def _fresh_challenge(self) -> _LockSeen | None:
         def usable() -> bool:
             seen = self._seen
             return seen is not None and seen.challenge != self._used
@@ -123,4 +126,11 @@ class LockLine:
         with self._new_challenge:
             if not self._new_challenge.wait_for(usable, NEXT_CHALLENGE_S):
                 return None
-            return self._seen.challenge if self._seen else None
+            return self._seen
+
+
+def _good_ms(seen: _LockSeen, good_until: float) -> int | None:
+    """At which age of the challenge evidence good until then (monotonic, s) is too old; None: it does not grow old."""
+    if not isfinite(good_until):
+        return None
+    return max(0, min(int((good_until - seen.at) * 1000), int(LOCK_SILENT_S * 1000)))

@@ -158,11 +158,14 @@ class SecretKey:
         return cls(_read_key(path, "secret key"))
 
 
-def command_text(door: str, action: str, challenge: str, hold_ms: int) -> bytes:
+def command_text(door: str, action: str, challenge: str, hold_ms: int, good_ms: int | None = None) -> bytes:
     """What the lock's HMAC covers. Fields cannot contain `|`, so no two commands have one text.
 
-    door: "site/door"; action: "unlock" or "lock"; challenge: hex; hold_ms: milliseconds the relay stays on.
+    door: "site/door"; action: "unlock" or "lock"; challenge: hex; hold_ms: milliseconds the relay stays on; good_ms:
+    the challenge's age at which the command is too late, None where only the challenge's own life counts.
     """
+    if good_ms is not None:
+        return f"latchkey-lock-2|{door}|{action}|{challenge}|{hold_ms}|{good_ms}".encode("ascii")
     return f"latchkey-lock-1|{door}|{action}|{challenge}|{hold_ms}".encode("ascii")
 
 
@@ -205,8 +208,11 @@ class ChallengeBook:
         self._issued[self._newest] = now
         return self._newest
 
-    def take(self, challenge: str, now: float) -> Refusal | None:
-        """Spend a challenge. None: it was good. Whoever calls has checked the MAC before."""
+    def take(self, challenge: str, now: float, good_ms: int | None = None) -> Refusal | None:
+        """Spend a challenge. None: it was good. Whoever calls has checked the MAC before.
+
+        good_ms: the age at which it is too late for what it is spent on; None: its own life is all.
+        """
         issued = self._issued.pop(challenge, None)
         if challenge == self._newest and issued is not None:
             self.rotate(now)
@@ -214,4 +220,6 @@ class ChallengeBook:
             return Refusal("spent_challenge", "The challenge is spent, or was never given since the last start.")
         if not 0 <= now - issued < 2 * self._period:
             return Refusal("stale_challenge", f"The challenge is {now - issued:.1f} s old.")
+        if good_ms is not None and (now - issued) * 1000 > good_ms:
+            return Refusal("late_command", "The command was on its way for too long; what it stands on is old.")
         return None

@@ -8,6 +8,7 @@ constexpr size_t PAYLOAD_MAX = 1024;      // bytes; LockCommand.max_bytes
 constexpr size_t DOOR_MAX = 127;          // characters: two names of 63 and a slash
 constexpr uint32_t HOLD_MIN_MS = 200;     // HoldMs: below, no strike moves
 constexpr uint32_t HOLD_MAX_MS = 60000;   // HoldMs: above, the door stands open
+constexpr uint32_t GOOD_MAX_MS = 4000;    // LockCommand.good_ms: as long as a challenge lives
 constexpr size_t CHALLENGE_DIGITS = 32;   // hex: 128 bits
 constexpr size_t MAC_DIGITS = 64;         // hex: HMAC-SHA256
 
@@ -17,6 +18,8 @@ struct Command {
   bool unlock;
   char challenge[CHALLENGE_DIGITS + 1];
   uint32_t hold_ms;
+  bool hurried;      // it has a good_ms
+  uint32_t good_ms;  // the challenge's age at which it is too late
   char mac[MAC_DIGITS + 1];
 };
 
@@ -39,7 +42,8 @@ inline bool read_command(const char *payload, size_t length, Command &command) {
   if (length > PAYLOAD_MAX)
     return false;
   JsonReader reader(payload, length);
-  bool door = false, action = false, challenge = false, hold = false, mac = false;
+  bool door = false, action = false, challenge = false, hold = false, mac = false, good = true;
+  command.hurried = false;
   if (!reader.take('{'))
     return false;
   bool more = !reader.take('}');
@@ -50,6 +54,7 @@ inline bool read_command(const char *payload, size_t length, Command &command) {
       return false;
     const bool text = reader.peek() == '"';
     const bool digits = reader.peek() >= '0' && reader.peek() <= '9';
+    const bool nothing = reader.peek() == 'n';
     bool whole = false, negative = false;
     uint32_t number = 0;
     if (!(text ? reader.string(value) : digits ? reader.number(whole, negative, number) : reader.skip()))
@@ -66,6 +71,10 @@ inline bool read_command(const char *payload, size_t length, Command &command) {
     } else if (name.is("hold_ms")) {
       hold = digits && whole && number >= HOLD_MIN_MS && number <= HOLD_MAX_MS;
       command.hold_ms = number;
+    } else if (name.is("good_ms")) {
+      good = nothing || (digits && whole && number <= GOOD_MAX_MS);
+      command.hurried = digits;
+      command.good_ms = number;
     } else if (name.is("mac")) {
       mac = text && take_hex(value, MAC_DIGITS, command.mac);
     }
@@ -73,7 +82,7 @@ inline bool read_command(const char *payload, size_t length, Command &command) {
     if (!more && !reader.take('}'))
       return false;
   }
-  return reader.at_end() && door && action && challenge && hold && mac;
+  return reader.at_end() && door && action && challenge && hold && mac && good;
 }
 
 }  // namespace latchkey

@@ -14,12 +14,12 @@ constexpr size_t KEY_BYTES = 32;
 // Fills memory with random bytes; esp_fill_random is one.
 using Random = void (*)(void *to, size_t bytes);
 
-enum class Verdict : uint8_t { OBEY, NO_COMMAND, FOREIGN_DOOR, BAD_MAC, SPENT_CHALLENGE, STALE_CHALLENGE };
+enum class Verdict : uint8_t { OBEY, NO_COMMAND, FOREIGN_DOOR, BAD_MAC, SPENT_CHALLENGE, STALE_CHALLENGE, LATE_COMMAND };
 
 // As it stands in LockResult.reason; nobody is answered where there was no command.
 inline const char *reason(Verdict verdict) {
   static const char *const REASONS[] = {"",        "no_command",      "foreign_door",
-                                        "bad_mac", "spent_challenge", "stale_challenge"};
+                                        "bad_mac", "spent_challenge", "stale_challenge", "late_command"};
   return REASONS[static_cast<uint8_t>(verdict)];
 }
 
@@ -62,7 +62,7 @@ class ChallengeBook {
     this->renew_(now_ms);
   }
   // Whoever calls has checked the MAC before.
-  Verdict take(const char *challenge, uint64_t now_ms) {
+  Verdict take(const char *challenge, uint64_t now_ms, uint64_t good_ms) {
     Challenge *taken = this->find_(challenge);
     if (taken == nullptr)
       return Verdict::SPENT_CHALLENGE;
@@ -70,7 +70,9 @@ class ChallengeBook {
     taken->good = false;
     if (taken == &this->current_)
       this->renew_(now_ms);
-    return age_ms < 2 * CHALLENGE_PERIOD_MS ? Verdict::OBEY : Verdict::STALE_CHALLENGE;
+    if (age_ms >= 2 * CHALLENGE_PERIOD_MS)
+      return Verdict::STALE_CHALLENGE;
+    return age_ms <= good_ms ? Verdict::OBEY : Verdict::LATE_COMMAND;
   }
 
  private:
@@ -101,9 +103,9 @@ class ChallengeBook {
   Challenge previous_{};
 };
 
-// Rules, in this order: it reads as a command; it is for this door; its MAC over door, action, challenge and hold time
-// is this lock's (wrong: the challenge is kept, else anybody could spend the challenges of the door); the challenge is
-// good. There is no rule for retained commands, because ESPHome does not say which are: docs/lock.md shows why none
+// Rules, in this order: it reads as a command; it is for this door; its MAC over door, action, challenge, hold time
+// and good_ms is this lock's (wrong: the challenge is kept, else anybody could spend the challenges of the door); the
+// challenge is good, and no older than good_ms where the command has one. There is no rule for retained commands, because ESPHome does not say which are: docs/lock.md shows why none
 // can carry a challenge that is good.
 class LockRule {
  public:
@@ -118,7 +120,7 @@ class LockRule {
     char expected[MAC_DIGITS + 1];
     if (!this->mac_(command, expected) || !same_in_constant_time(expected, command.mac, MAC_DIGITS))
       return Verdict::BAD_MAC;
-    return this->book.take(command.challenge, now_ms);
+    return this->book.take(command.challenge, now_ms, command.hurried ? command.good_ms : GOOD_MAX_MS);
   }
 
   ChallengeBook book;
@@ -127,9 +129,12 @@ class LockRule {
   // command_text in keys.py, under HMAC-SHA256 (RFC 2104).
   bool mac_(const Command &command, char *to) const {
     char text[DOOR_MAX + CHALLENGE_DIGITS + 64];
-    const int length = snprintf(text, sizeof(text), "latchkey-lock-1|%s|%s|%s|%lu", this->door_,
-                                command.unlock ? "unlock" : "lock", command.challenge,
-                                static_cast<unsigned long>(command.hold_ms));
+    char good[12] = "";
+    if (command.hurried)
+      snprintf(good, sizeof(good), "|%lu", static_cast<unsigned long>(command.good_ms));
+    const int length = snprintf(text, sizeof(text), "latchkey-lock-%c|%s|%s|%s|%lu%s", command.hurried ? '2' : '1',
+                                this->door_, command.unlock ? "unlock" : "lock", command.challenge,
+                                static_cast<unsigned long>(command.hold_ms), good);
     uint8_t digest[MAC_DIGITS / 2];
     if (length <= 0 || static_cast<size_t>(length) >= sizeof(text) ||
         mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), this->key_, KEY_BYTES,

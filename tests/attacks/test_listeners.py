@@ -39,7 +39,7 @@ CLEAR: dict[str, set[str]] = {
     "event/ack": {"ids"},
     "challenge": {"challenge"},
     "lock/challenge": {"challenge"},
-    "lock/command": {"door", "action", "challenge", "hold_ms", "mac"},
+    "lock/command": {"door", "action", "challenge", "hold_ms", "mac", "good_ms"},
     "lock/result": {"challenge", "accepted", "reason"},
 }
 """Every field that a door, its lock and its page say in the clear. Whoever adds one thinks of who listens."""

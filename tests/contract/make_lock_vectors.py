@@ -283,7 +283,48 @@ def aged() -> Iterator[Vector]:
     )
 
 
-FAMILIES: Final[list[Callable[[], Iterator[Vector]]]] = [taken, malformed, mistyped, foreign, forged, spent, aged]
+def hurried() -> Iterator[Vector]:
+    """Commands that say at which age of the challenge they are too late: the MAC's text is another then."""
+
+    def by(good_ms: object, number: int = 1, **change: object) -> str:
+        given = challenge(number)
+        signed = hmac.new(KEY, f"latchkey-lock-2|{DOOR}|unlock|{given}|3000|{good_ms}".encode(), "sha256").hexdigest()
+        return text(number, **{"good_ms": good_ms, "mac": signed, **change})
+
+    for good_ms, at in ((0, 0), (125, 0), (125, 125), (500, 375), (1000, 1000), (4000, 3875)):
+        yield f"good for {good_ms} ms, {at} ms old", [restart(), command("obeyed", by(good_ms), at)]
+    for good_ms, at in ((0, 125), (124, 125), (250, 375), (999, 1000), (1000, 3000)):
+        late = [restart(), command("late_command", by(good_ms), at), command("spent_challenge", by(good_ms), at)]
+        yield f"good for {good_ms} ms, {at} ms old", [*late, command("obeyed", by(500, 2), at)]
+    yield "good for longer than the challenge lives", [restart(), command("stale_challenge", by(4000), 4000)]
+    yield "counted from its own challenge", [restart(), tick(2000), command("late_command", by(2000, 1), 2125)]
+    yield "the newer challenge is younger", [restart(), tick(2000), command("obeyed", by(125, 2), 2125)]
+    yield "null is as if it were not there", [restart(), command("obeyed", text(good_ms=None), 3000)]
+    yield from single("hurried", "no_command", {
+        f"good_ms is {value!r}": text(good_ms=value)
+        for value in (-1, 4001, 500.0, 500.5, 2**32, 2**32 + 500, 10**40, "500", "", True, False, [], {})
+    })  # fmt: skip
+    unsigned = mac(DOOR, "unlock", challenge(1), 3000)
+    yield from single("hurried", "bad_mac", {
+        "good_ms put in": text(good_ms=4000),
+        "good_ms taken out": text(mac=json.loads(by(500))["mac"]),
+        "good_ms made null": text(good_ms=None, mac=json.loads(by(500))["mac"]),
+        "good_ms made longer": text(good_ms=4000, mac=json.loads(by(500))["mac"]),
+        "the hold time's end taken for it": text(hold_ms=300, good_ms=0, mac=json.loads(by(500))["mac"]),
+        "signed by the older text": by(500, mac=unsigned),
+    })  # fmt: skip
+
+
+FAMILIES: Final[list[Callable[[], Iterator[Vector]]]] = [
+    taken,
+    malformed,
+    mistyped,
+    foreign,
+    forged,
+    spent,
+    aged,
+    hurried,
+]
 
 
 def vectors() -> list[dict[str, Any]]:

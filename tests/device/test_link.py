@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from firmware_config.messages import (
     Ask,
     Challenge,
     Hint,
+    LockResult,
     LockState,
     Topics,
     decode,
@@ -108,6 +110,22 @@ def test_two_unlocks_at_once_use_two_challenges(link: Link, lock: SimulatedRelay
     assert until(lambda: link.lock.alive)
     assert (link.lock.unlock(200), link.lock.unlock(200)) == (None, None)
     assert until(lambda: lock.times_on == 2)
+
+
+def test_an_unlock_that_is_long_on_its_way_opens_nothing(link: Link, lock: SimulatedRelay, page: Listener) -> None:
+    """What a cut wire does to TCP: the door's command comes a second and a half later, the lock's challenge alive."""
+    assert until(lambda: link.lock.alive)
+    publish = link.connection.publish
+
+    def late(topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        threading.Timer(1.5, lambda: publish(topic, payload, qos=qos, retain=retain)).start()
+        return True
+
+    link.connection.publish = late  # type: ignore[method-assign]
+    assert link.lock.unlock(200, time.monotonic() + 0.4) is None, "the door cannot know"
+    assert until(lambda: page.last("lock/result") is not None)
+    assert decode(LockResult, page.last("lock/result") or b"", "lock/result").reason == "late_command"
+    assert lock.times_on == 0
 
 
 def test_no_broker_means_lock_offline() -> None:

@@ -21,6 +21,23 @@ def code(rule: LockRule, command: LockCommand, *, retained: bool = False, now: f
     return refusal.code if refusal else "obeyed"
 
 
+def test_a_command_that_was_long_on_its_way_is_too_late() -> None:
+    """The door counts from when it heard the challenge, the lock from when it gave it."""
+    rule = LockRule(KEY, DOOR, 0.0)
+    command = sign_command(KEY, DOOR, "unlock", rule.book.current, 3000, good_ms=450)
+    assert code(rule, command, now=0.451) == "late_command"
+    assert code(rule, command, now=0.46) == "spent_challenge"
+    in_time = sign_command(KEY, DOOR, "unlock", rule.book.current, 3000, good_ms=450)
+    assert code(rule, in_time, now=0.451 + 0.449) == "obeyed"
+
+
+@pytest.mark.parametrize("change", [{"good_ms": None}, {"good_ms": 4000}])
+def test_nobody_gives_a_command_more_time(change: dict[str, int | None]) -> None:
+    rule = LockRule(KEY, DOOR, 0.0)
+    command = sign_command(KEY, DOOR, "unlock", rule.book.current, 3000, good_ms=450)
+    assert code(rule, command.model_copy(update=change), now=1.0) == "bad_mac"
+
+
 def test_a_fresh_command_is_obeyed_once() -> None:
     rule = LockRule(KEY, DOOR, 0.0)
     command = fresh(rule)
