@@ -87,8 +87,8 @@ class Daemon:
         """Start everything, loop, stop everything in reverse -> exit code. Raises LatchkeyError from the start."""
         with ExitStack() as started:
             self._start_state(started)
-            self._start_journal(started)
             self._start_lock(started)
+            self._start_journal(started)
             self._start_model()
             self._start_decider()
             self._start_link(started)
@@ -165,7 +165,7 @@ class Daemon:
         self._journal.beat()
         self._lookout.camera(self._camera)
         self._lookout.guard(self._decider)
-        self._doorman.beat()
+        self._doorman.beat(self._journal)
         health = examine(
             self._holdings,
             self._camera,
@@ -200,21 +200,22 @@ class Daemon:
         self._decider = Decider(self._holdings.active.roster, self._lookout.saved_guard())
 
     def _start_lock(self, started: ExitStack) -> None:
+        """The way out first: neither a disk that fails nor an encoder that loads may hold it up."""
         lock = self.settings.lock
+        self._link = Link(self._pairing)
+        self._doorman = Doorman(self._link, lock)
         self._wires: LocksetThread | None = None
         if lock.kind == "gpio":
             relay, inputs = self._outfit.make_relay(lock), self._outfit.make_inputs(lock)
             self._wires = LocksetThread(Lockset(relay, inputs, self._doorman.told, lock.exit_hold_s))
             started.callback(self._wires.stop)
         self._latch = self._wires.lockset.latch if self._wires else None
-        self._opener = Opener(self._link, self._latch, self._journal, self._doorman)
 
     def _start_journal(self, started: ExitStack) -> None:
-        self._link = Link(self._pairing)
         self._journal = Journal(self.settings.state, self._link, self._pairing.door_key)
         started.callback(self._journal.close)
         self._lookout = Lookout(self.settings.state, self._journal, self._pairing.door_key)
-        self._doorman = Doorman(self._link, self._journal, self.settings.lock)
+        self._opener = Opener(self._link, self._latch, self._journal, self._doorman)
 
     def _start_link(self, started: ExitStack) -> None:
         house = HomeAssistant(self._link, self._holdings, self._journal, self._opener)

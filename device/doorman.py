@@ -25,12 +25,9 @@ NEWS: Final = 256
 class Doorman:
     """Keeps the contact's watch. `hear` and `told` may be used from any thread, the rest on the loop's."""
 
-    def __init__(
-        self, link: Link, journal: Journal, settings: LockSettings, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, link: Link, settings: LockSettings, clock: Callable[[], float] = time.monotonic) -> None:
         """clock: monotonic seconds."""
         self._link = link
-        self._journal = journal
         self._wired = settings.kind == "gpio"
         self._clock = clock
         self._news: queue.Queue[Callable[[float], None]] = queue.Queue(NEWS)
@@ -57,14 +54,14 @@ class Doorman:
         """The bolt was let go: whoever opens the leaf now may."""
         self.watch.permit(hold_ms / 1000, self._clock())
 
-    def beat(self) -> None:
+    def beat(self, journal: Journal) -> None:
         """Judge, and tell what is to be told."""
         now = self._clock()
         for _ in range(self._news.qsize()):
             self._news.get_nowait()(now)
         for notice in self.watch.step(now, self._wired or self._link.lock.alive):
             (log.warning if notice in LEAF_ALARMS else log.info)("The door: %s", notice)
-            self._journal.tell("notice", notice)
+            journal.tell("notice", notice)
             if notice == "held_open":
                 self._link.show(Hint.CLOSE_DOOR)
 
