@@ -20,6 +20,9 @@ then, and the news of it takes a moment."""
 EXIT_AGAIN_S: Final = 1.0
 """Seconds between two notices of the exit button: more often is one hurried thumb."""
 
+ALARM_AGAIN_S: Final = 10.0
+"""Seconds between two notices of the same alarm: a contact that comes loose must not fill the audit."""
+
 UNKNOWN: Final = "unknown"
 """Health.contact while there is no contact, or nobody to say how it is."""
 
@@ -79,7 +82,7 @@ class ContactWatch:
       within GRACE_S after: nothing to tell;
     - opened at any other time: forced_open, until it is closed;
     - open for longer than `held_open_s`: held_open, until it is closed;
-    - closed after any of these: door_closed;
+    - closed after any of these was told: door_closed; the same is told every ALARM_AGAIN_S at most;
     - open when it is first heard, after a start or after the lock was out of hearing: found_open, because nobody
       knows why; so is an opening for as long afterwards as a bolt let go out of hearing may still be back;
     - out of hearing nothing is judged, and what was forced or held stays so until it is heard to be closed.
@@ -97,6 +100,7 @@ class ContactWatch:
         self._blind_until = float("-inf")
         self._exit_told_at = float("-inf")
         self._notices: list[str] = []
+        self._told_at: dict[str, float] = {}
         self._odd = False
         self.forced_open = False
         self.held_open = False
@@ -141,8 +145,8 @@ class ContactWatch:
         if leaf != self._known:
             told += self._turned(leaf, now)
         if leaf is Contact.OPEN and not self.held_open and now - self._opened_at > self._held_open_s:
-            self.held_open = self._odd = True
-            told.append("held_open")
+            self.held_open = True
+            told += self._alarm("held_open", now)
         return told
 
     def _turned(self, leaf: Contact, now: float) -> list[str]:
@@ -154,8 +158,12 @@ class ContactWatch:
         self._opened_at = min(self._leaf.since, now)
         if not first and self._opened_at <= self._permit_until:
             return []
+        self.forced_open = not first and self._opened_at > self._blind_until
+        return self._alarm("forced_open" if self.forced_open else "found_open", now)
+
+    def _alarm(self, notice: str, now: float) -> list[str]:
+        if now - self._told_at.get(notice, float("-inf")) < ALARM_AGAIN_S:
+            return []
+        self._told_at[notice] = now
         self._odd = True
-        if first or self._opened_at <= self._blind_until:
-            return ["found_open"]
-        self.forced_open = True
-        return ["forced_open"]
+        return [notice]

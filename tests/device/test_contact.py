@@ -138,6 +138,15 @@ def test_a_contact_that_never_keeps_still_counts_as_open() -> None:
     assert door.told == ["forced_open", "door_closed"]
 
 
+def test_a_loose_contact_is_told_now_and_then_and_shown_all_the_time() -> None:
+    door = Leaf()
+    for _ in range(40):
+        door.open(0.25)
+        assert door.watch.forced_open
+        door.close(0.25)
+    assert door.told == ["forced_open", "door_closed"] * 2
+
+
 def test_open_at_the_start_is_a_notice_of_its_own() -> None:
     door = Leaf(Contact.OPEN, settled_in=False)
     assert door.told == ["found_open"]

@@ -23,6 +23,16 @@ def problems(path: Path, load: object = load_door) -> list[str]:
     return caught.value.problems
 
 
+def test_lock_pins_are_three_different_ones(tmp_path: Path) -> None:
+    path = tmp_path / "door.toml"
+    path.write_text('[lock]\nkind = "gpio"\ncontact_pin = 27\nexit_pin = 22\nfail = "safe"\n', encoding="utf-8")
+    lock = load_door(path).lock
+    assert (lock.contact_pin, lock.exit_pin, lock.fail, lock.held_open_s) == (27, 22, "safe", 30.0)
+    path.write_text("[lock]\ncontact_pin = 17\n", encoding="utf-8")
+    with pytest.raises(SettingsRefused, match="three different pins"):
+        load_door(path)
+
+
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
     settings = load_door(written(tmp_path, ""))
     assert settings.camera.source == "0"
