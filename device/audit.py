@@ -25,7 +25,7 @@ from device.ledger import ADVICE, Record, write_line
 from device.segments import check_ends, cut_torn_line, drop_empty, first_seq, read, segment, segments, walk
 from device.witness import Witness
 from firmware_config.chain import Head
-from firmware_config.errors import BadState
+from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import PRIVATE, sync_folder
 from firmware_config.keys import SecretKey
 
@@ -41,7 +41,8 @@ class Audit:
     """The audit log, open for appending. One writer at a time; the daemon's loop is it.
 
     Opening checks the last segment record by record and how the others hang together. A torn last line (power cut
-    while it was written) is cut off and kept beside: it was never acknowledged. Any other damage raises BadState.
+    while it was written) is cut off and kept beside: it was never acknowledged. Any other damage raises BadState,
+    a disk that fails DiskFault.
     """
 
     def __init__(self, folder: Path, key: SecretKey, segment_records: int = SEGMENT_RECORDS) -> None:
@@ -55,13 +56,13 @@ class Audit:
         try:
             self._open()
         except OSError as error:
-            raise BadState(f"The audit {folder} cannot be used ({error}).") from error
+            raise DiskFault(f"The audit {folder} cannot be used ({error}). Is the disk full?") from error
 
     def append(self, kind: str, facts: Mapping[str, Any], at: datetime | None = None) -> Record:
         """One record, on disk when this returns.
 
         facts: JSON values under names other than seq, at, kind, prev and hash. at: aware; now when left out.
-        Raises BadInput for facts that JSON does not have; BadState when it could not be written: the log is then
+        Raises BadInput for facts that JSON does not have; DiskFault when it could not be written: the log is then
         as before, and the next append tries again.
         """
         if self._closed:
@@ -72,7 +73,7 @@ class Audit:
             line, record = write_line(self._key, self.head, kind, facts, at or datetime.now(timezone.utc))
             self._write(line, Head(record["seq"], record["hash"]))
         except OSError as error:
-            raise BadState(f"The audit {self._folder} cannot be written ({error}). Is the disk full?") from error
+            raise DiskFault(f"The audit {self._folder} cannot be written ({error}). Is the disk full?") from error
         return record
 
     def close(self) -> None:
@@ -162,6 +163,8 @@ def verify(folder: Path, key: SecretKey | None = None, known: Head | None = None
     key: opens every seal and `head` too; None checks the chain alone, which whoever can write to the disk can make
     anew. known: a head that somebody else kept; the chain has to go through it. Raises BadState.
     """
+    if not folder.is_dir():
+        raise BadState(f"There is no audit in {folder}.")
     least = 0
     wanted = [known] if known is not None else []
     if key is not None:

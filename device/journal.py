@@ -17,20 +17,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from device.audit import Audit, read
-from device.ledger import Record, audit_key
+from device.ledger import Record
 from device.link import Link
-from device.outbox import Outbox, Pending, outbox_key
-from device.plain_audit import seal_plain_audit
-from device.shelf import AUDIT_FOLDER
+from device.outbox import Pending
+from device.stores import Stores
 from firmware_config.chain import Head
-from firmware_config.errors import BadInput, BadState
+from firmware_config.errors import BadInput, DiskFault
 from firmware_config.keys import SecretKey
 from firmware_config.messages import Event, EventAck, EventDetail, Topics, decode, encode, seal_event
 
 log = logging.getLogger("latchkey.journal")
-
-OUTBOX_FILE: Final = "outbox.db"
 
 RESEND_S: Final = 5.0
 """Seconds until an event that nobody acknowledged is sent again; the page stores one within milliseconds."""
@@ -74,7 +70,7 @@ class Journal:
     def __init__(
         self, folder: Path, link: Link, door_key: SecretKey, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """folder: where audit and outbox are. Raises BadState when either is damaged."""
+        """folder: where audit and outbox are. Raises BadState when either is damaged; waits for a failing disk."""
         self._link = link
         self._door_key = door_key
         self._topics: Topics = link.topics
@@ -86,18 +82,7 @@ class Journal:
         self._tried_at = self._sent_at = float("-inf")
         self._was_connected = False
         self._failure = ""
-        audit, key = folder / AUDIT_FOLDER, audit_key(door_key)
-        carried = seal_plain_audit(folder, audit, key)
-        self._audit = Audit(audit, key)
-        try:
-            self._outbox = Outbox(folder / OUTBOX_FILE, outbox_key(door_key))
-            records = read(audit, key, after=self._outbox.taken)
-            self._outbox.reconcile(records, self._audit.head.count, self._event_of)
-        except BaseException:
-            self._audit.close()
-            raise
-        if carried:
-            self.note("plain_audit_sealed", {"records": carried})
+        self.stores = Stores(folder, door_key, self._event_of)
         self.note("started")
 
     def close(self) -> None:
@@ -106,13 +91,12 @@ class Journal:
         self.note("stopped")
         if self._owed:
             log.error("%d records could not be written to the disk before the end.", len(self._owed) + self._missed)
-        self._audit.close()
-        self._outbox.close()
+        self.stores.close()
 
     @property
     def head(self) -> Head:
-        """Where the audit ends."""
-        return self._audit.head
+        """Where the audit ends, on disk."""
+        return self.stores.audit.head if self.stores.audit is not None else Head()
 
     @property
     def whole(self) -> bool:
@@ -139,8 +123,8 @@ class Journal:
     def unsent(self) -> int:
         """Events that the page has not acknowledged; what was known last while the disk cannot be read."""
         try:
-            self._unsent = len(self._outbox)
-        except BadState as error:
+            self._unsent = len(self.stores.open()[1])
+        except DiskFault as error:
             self._say(error)
         return self._unsent + sum("event" in owed.facts for owed in self._owed)
 
@@ -171,7 +155,7 @@ class Journal:
             self._tried_at = self._clock()
             try:
                 event = self._write(self._owed[0])
-            except BadState as error:
+            except DiskFault as error:
                 self._say(error)
                 return
             self._owed.popleft()
@@ -192,8 +176,8 @@ class Journal:
             return
         self._sent_at = self._clock()
         try:
-            batch = self._outbox.pending(BATCH)
-        except BadState as error:
+            batch = self.stores.open()[1].pending(BATCH)
+        except DiskFault as error:
             self._say(error)
             return
         if not self._owed:
@@ -207,11 +191,11 @@ class Journal:
         """The page has stored these. On a disk that fails they stay, are sent again, and acknowledged again."""
         try:
             ack = decode(EventAck, payload, self._topics["event/ack"])
-            self._outbox.drop(ack.ids)
+            self.stores.open()[1].drop(ack.ids)
         except BadInput as refused:
             log.warning("%s", refused)
             return
-        except BadState as error:
+        except DiskFault as error:
             self._say(error)
             return
         waited = bool(self._in_flight)
@@ -230,15 +214,16 @@ class Journal:
             self._link.say_event(self._event(owed.facts, owed.at, owed.name))
 
     def _write(self, owed: _Owed) -> Event | None:
+        audit, outbox = self.stores.open()
         if owed.record is None:
-            owed.record = self._audit.append(owed.kind, owed.facts, owed.at)
+            owed.record = audit.append(owed.kind, owed.facts, owed.at)
         if owed.kind != "event":
             return None
         event = self._event(owed.facts, owed.at, owed.name, owed.record)
-        self._outbox.add(event.id, encode(event), owed.record["seq"])
+        outbox.add(event.id, encode(event), owed.record["seq"])
         return event
 
-    def _say(self, error: BadState) -> None:
+    def _say(self, error: DiskFault) -> None:
         if not self._failure:
             log.error("%s", error)
         self._failure = str(error)

@@ -48,11 +48,15 @@ class Lookout:
         return load_guard(self._guard_file, self._guard_key)
 
     def guard(self, decider: Decider) -> None:
-        """Save what it counted, tell that it was raised. Raises OSError."""
+        """Save what it counted, tell that it was raised."""
         now = time.monotonic()
         state = decider.take_guard_change(now)
         if state is not None:
-            save_guard(self._guard_file, state, self._guard_key)
+            try:
+                save_guard(self._guard_file, state, self._guard_key)
+            except OSError as error:
+                # It holds in memory; only a restart would forget it, and the journal's problem tells of the disk.
+                log.warning("The guard cannot be saved: %s.", error)
         raised = decider.guard_raised(now)
         if raised and not self.guarded:
             log.warning("Near misses in quick succession: the guard is raised.")

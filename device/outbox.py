@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from firmware_config.errors import BadState
+from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import PRIVATE
 from firmware_config.keys import SealRefused, SecretKey
 
@@ -51,7 +51,7 @@ class Outbox:
     """
 
     def __init__(self, path: Path, key: SecretKey) -> None:
-        """key: outbox_key(door_key). Raises BadState when the file is damaged or cannot be written."""
+        """key: outbox_key(door_key). Raises BadState when the file is damaged, DiskFault when the disk is."""
         self._path = path
         self._key = key
         self._lock = threading.Lock()
@@ -172,19 +172,22 @@ class Outbox:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk may have rolled it back already
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError, SealRefused) as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            raise DiskFault(f"The outbox {self._path} cannot be used ({error}). Is the disk full?") from error
+        except (sqlite3.Error, SealRefused) as error:
             raise BadState(
-                f"The outbox {self._path} cannot be used ({error}). Is the disk full? A damaged one can be moved "
-                "away: the audit still has every record."
+                f"The outbox {self._path} cannot be used ({error}). Move it away and keep it: the audit still has "
+                "every record."
             ) from error
 
 

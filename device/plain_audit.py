@@ -19,7 +19,7 @@ from device.ledger import ADVICE, RESERVED, write_line
 from device.segments import end_of_last_line, segment
 from device.witness import Witness
 from firmware_config.chain import ORIGIN, Head, link_hash
-from firmware_config.errors import BadState
+from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import sync_folder, write_atomic
 from firmware_config.keys import SecretKey
 
@@ -30,7 +30,7 @@ TORN_FILE: Final = "audit.log.torn"
 def seal_plain_audit(state: Path, folder: Path, key: SecretKey) -> int:
     """state: where the plain file may be. folder: the audit's. key: its key -> how many records were carried over.
 
-    Raises BadState for a plain file that was changed since it was written, or a disk that does not take it.
+    Raises BadState for a plain file that was changed since it was written, DiskFault when the disk does not take it.
     """
     plain, making = state / PLAIN_FILE, folder.with_name(f".{folder.name}.making")
     try:
@@ -46,7 +46,7 @@ def seal_plain_audit(state: Path, folder: Path, key: SecretKey) -> int:
         (state / TORN_FILE).unlink(missing_ok=True)
         sync_folder(state)
     except OSError as error:
-        raise BadState(f"The audit {plain} of version 0.1 cannot be sealed ({error}). Is the disk full?") from error
+        raise DiskFault(f"The audit {plain} of version 0.1 cannot be sealed ({error}). Is the disk full?") from error
     return count
 
 

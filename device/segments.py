@@ -15,7 +15,7 @@ from typing import Final
 
 from device.ledger import ADVICE, MAX_LINE, Line, Record
 from firmware_config.chain import Head
-from firmware_config.errors import BadState
+from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import sync_folder, write_atomic
 from firmware_config.keys import SecretKey
 
@@ -33,7 +33,7 @@ def segments(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
     except OSError as error:
-        raise BadState(f"{folder} cannot be read ({error.strerror}).") from error
+        raise DiskFault(f"{folder} cannot be read ({error.strerror}).") from error
 
 
 def first_seq(path: Path) -> int:
@@ -61,7 +61,7 @@ def walk(paths: Sequence[Path], previous: Head | None = None) -> Iterator[tuple[
                     previous = line.head
                     yield line, place
         except OSError as error:
-            raise BadState(f"{path} cannot be read ({error.strerror}).") from error
+            raise DiskFault(f"{path} cannot be read ({error.strerror}).") from error
 
 
 def read(folder: Path, key: SecretKey, after: int = 0) -> Iterator[Record]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from firmware_config.chain import Head, canonical
-from firmware_config.errors import BadState
+from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import write_atomic
 from firmware_config.keys import SealRefused, SecretKey
 
@@ -59,12 +59,14 @@ class Witness:
         """-> the newest head that is readable, and how many records the audit has at least.
 
         The second is larger by one where a slot was torn: its record was on disk before the slot was touched.
-        Raises BadState for a file that is missing, or in which nothing is ours.
+        Raises BadState for a file that is missing, or in which nothing is ours; DiskFault.
         """
         try:
             data = self._path.read_bytes()
+        except FileNotFoundError as error:
+            raise BadState(f"{self._path} is not there. {self._advice}") from error
         except OSError as error:
-            raise BadState(f"{self._path} cannot be read ({error.strerror}). {self._advice}") from error
+            raise DiskFault(f"{self._path} cannot be read ({error.strerror}).") from error
         heads = [self._read(slot, data) for slot in (0, 1)]
         known = sorted((head for head in heads if head is not None), key=lambda head: head.count)
         if not known or known[-1].count - known[0].count > 1:

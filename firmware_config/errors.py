@@ -13,5 +13,9 @@ class BadState(LatchkeyError):
     """What we keep is not usable: a corrupt store, a missing model, a foreign key. Nothing is guessed."""
 
 
+class DiskFault(BadState):
+    """What we keep cannot be read or written just now: disk full, read-only, permission lost. It may later."""
+
+
 class LostLink(LatchkeyError):
     """The other side did not answer: broker, lock, camera. It may later."""

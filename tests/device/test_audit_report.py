@@ -136,4 +136,4 @@ def test_a_door_that_never_ran_is_a_sentence(settings: Path, capsys: pytest.Capt
     shutil.rmtree(folder_of(settings))
     code, _, err = run(capsys, "verify", "--settings", settings)
     assert code == 1
-    assert "cannot be read" in err
+    assert "There is no audit" in err

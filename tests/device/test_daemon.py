@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -298,62 +298,6 @@ def test_a_relay_on_the_board_opens_with_the_broker_down(door: Door, page: Page,
     visit(door, "ana")
     assert until(lambda: door.relay.times_on == 1)
     assert until(lambda: not door.relay.is_on)
-
-
-def fill_the_disk(door: Door, monkeypatch: pytest.MonkeyPatch, limit: int) -> Callable[[], None]:
-    """No record can be written any more -> what makes room again."""
-    assert door.daemon is not None
-    monkeypatch.setattr("device.journal.OWED_LIMIT", limit)
-    audit = door.daemon._journal._audit
-    working = audit.append
-
-    def full_disk(*_: object, **__: object) -> Record:
-        raise BadState("The disk is full.")
-
-    audit.append = full_disk  # type: ignore[method-assign]
-    return lambda: setattr(audit, "append", working)
-
-
-def problems(page: Page) -> str:
-    return " ".join(page.health.problems) if page.health is not None else ""
-
-
-def test_a_full_disk_lets_members_in_is_said_and_everything_is_written_later(
-    opened: Door, page: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_room = fill_the_disk(opened, monkeypatch, limit=1000)
-    visit(opened, "ana")
-    assert until(lambda: opened.relay.times_on == 1)
-    time.sleep(1.2)
-    visit(opened, "somebody else")
-    time.sleep(1.2)
-    visit(opened, "ben")
-    assert until(lambda: opened.relay.times_on == 2)
-    wanted = [("granted", "granted"), ("denied", "unknown_face"), ("granted", "granted")]
-    assert until(lambda: page.happened() == wanted), "the page is told at once"
-    assert until(lambda: "The disk is full. 3 records wait in memory" in problems(page))
-    assert recorded(opened, "event") == []
-    make_room()
-    assert until(lambda: [record["reason"] for record in recorded(opened, "event")] == [r for _, r in wanted])
-    assert until(lambda: "disk is full" not in problems(page))
-    assert page.happened() == wanted
-    assert opened.codes == []
-
-
-def test_a_disk_that_stays_full_shuts_the_door_at_a_bound_and_counts_what_it_could_not_keep(
-    opened: Door, page: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_room = fill_the_disk(opened, monkeypatch, limit=2)
-    for name, opens in (("ana", 1), ("ben", 2), ("ana", 2), ("ben", 2)):
-        visit(opened, name)
-        time.sleep(1.2)
-        assert until(lambda: opened.relay.times_on == opens)  # noqa: B023
-    assert until(lambda: "nobody is let in until" in problems(page))
-    make_room()
-    assert until(lambda: [record["count"] for record in recorded(opened, "records_missed")] == [2])
-    assert [record["outcome"] for record in recorded(opened, "event")] == ["granted", "granted"]
-    visit(opened, "ana")
-    assert until(lambda: opened.relay.times_on == 3)
 
 
 def test_a_second_daemon_with_the_same_state_refuses_to_start(opened: Door) -> None:

@@ -1,0 +1,113 @@
+"""A disk that takes nothing more, with the whole door around it: members get in for a bounded while, and it is said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from device.audit import read
+from device.ledger import Record, audit_key
+from device.shelf import AUDIT_FOLDER
+from firmware_config.errors import DiskFault
+from tests.brokers import Mosquitto
+from tests.doors import TOPICS, Door, Page
+from tests.waiting import until
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def door(tmp_path: Path, broker: Mosquitto) -> Iterator[Door]:
+    made = Door(tmp_path, broker.settings)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def page(door: Door, broker: Mosquitto) -> Iterator[Page]:
+    made = Page(broker.settings, door.door_key)
+    yield made
+    made.connection.stop()
+
+
+@pytest.fixture
+def opened(door: Door, page: Page) -> Door:
+    """A door that knows Ana and Ben, with a lock that answers."""
+    door.start_lock()
+    assert page.connection.publish(TOPICS["roster"], door.roster(1, "ana", "ben"), retain=True)
+    daemon = door.start()
+    assert until(lambda: page.applied is not None and page.applied.generation == 1)
+    assert until(lambda: daemon._link.lock.alive)
+    return door
+
+
+def fill_the_disk(door: Door) -> Callable[[], None]:
+    """No record can be written any more -> what makes room again."""
+    assert door.daemon is not None
+    audit = door.daemon._journal.stores.audit
+    assert audit is not None
+    working = audit.append
+
+    def full_disk(*_: object, **__: object) -> Record:
+        raise DiskFault("The disk is full.")
+
+    audit.append = full_disk  # type: ignore[method-assign]
+    return lambda: setattr(audit, "append", working)
+
+
+def visit(door: Door, who: str) -> None:
+    before = door.camera.taken
+    door.camera.showing = who
+    assert until(lambda: door.camera.taken >= before + 20)
+    door.camera.showing = ""
+    time.sleep(1.2)
+
+
+def problems(page: Page) -> str:
+    return " ".join(page.health.problems) if page.health is not None else ""
+
+
+def recorded(door: Door, kind: str) -> list[Record]:
+    folder = door.settings.state / AUDIT_FOLDER
+    return [record for record in read(folder, audit_key(door.door_key)) if record["kind"] == kind]
+
+
+def test_members_get_in_it_is_said_and_everything_is_written_later(opened: Door, page: Page) -> None:
+    make_room = fill_the_disk(opened)
+    for who in ("ana", "somebody else", "ben"):
+        visit(opened, who)
+    assert until(lambda: opened.relay.times_on == 2)
+    wanted = [("granted", "granted"), ("denied", "unknown_face"), ("granted", "granted")]
+    assert until(lambda: page.happened() == wanted), "the page is told at once"
+    assert until(lambda: "The disk is full. 3 records wait in memory" in problems(page))
+    assert recorded(opened, "event") == []
+    make_room()
+    assert until(lambda: [record["reason"] for record in recorded(opened, "event")] == [r for _, r in wanted])
+    assert until(lambda: "disk is full" not in problems(page))
+    assert page.happened() == wanted
+    assert opened.codes == []
+
+
+def test_a_disk_that_stays_full_shuts_the_door_at_a_bound(
+    opened: Door, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.journal.OWED_LIMIT", 2)
+    make_room = fill_the_disk(opened)
+    for who in ("ana", "ben", "ana", "ben"):
+        visit(opened, who)
+    assert opened.relay.times_on == 2
+    assert until(lambda: "nobody is let in until" in problems(page))
+    make_room()
+    assert until(lambda: [record["count"] for record in recorded(opened, "records_missed")] == [2])
+    assert [record["outcome"] for record in recorded(opened, "event")] == ["granted", "granted"]
+    visit(opened, "ana")
+    assert until(lambda: opened.relay.times_on == 3)
