@@ -29,13 +29,13 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firmware_config.errors import BadInput, BadState
-from firmware_config.files import PRIVATE, sync_folder, write_atomic
+from firmware_config.files import PRIVATE, PUBLIC, sync_folder, write_atomic
 from firmware_config.messages import Topics
+from firmware_config.pairing import AUTHORITY, CERTIFICATE, CERTIFICATE_KEY
 
 CA_CERTIFICATE: Final = "ca.crt"
 CA_KEY: Final = "ca.key"
 REVOKED: Final = "revoked.crl"
-PUBLIC: Final = 0o644
 ISSUED: Final = "issued"
 
 NOT_BEFORE: Final = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -153,6 +153,12 @@ class Authority:
         pem = certificate.public_bytes(Encoding.PEM)
         write_atomic(self._folder / ISSUED / f"{role.value}.{name}.{certificate.serial_number:x}.crt", pem, mode=PUBLIC)
         return Identity(pem, _pem(key))
+
+    def give(self, role: Role, folder: Path) -> None:
+        """mqtt.crt, mqtt.key and ca.crt for somebody of whom there is one: page, Home Assistant. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.issue(role, role.value).save(folder / CERTIFICATE, folder / CERTIFICATE_KEY)
+        write_atomic(folder / AUTHORITY, self.certificate, mode=PUBLIC)
 
     def issued(self, role: Role, name: str) -> list[x509.Certificate]:
         """All that were given to somebody and not taken back, the oldest first. Raises BadState."""

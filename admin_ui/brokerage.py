@@ -18,9 +18,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from admin_ui.authority import PUBLIC, Authority, Role
+from admin_ui.authority import Authority, Role
 from firmware_config.errors import BadState
-from firmware_config.files import PRIVATE, write_atomic
+from firmware_config.files import PRIVATE, PUBLIC, write_atomic
 from firmware_config.messages import Topics
 from firmware_config.settings import TLS_PORT
 

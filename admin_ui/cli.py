@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from admin_ui.commands.audit import add_audit
+from admin_ui.commands.broker import add_broker
 from admin_ui.commands.doors import add_doors
 from admin_ui.commands.people import add_people
 from admin_ui.commands.shared import BAD_ARGUMENTS, FAILED
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_site(commands, shared)
     add_doors(commands, shared)
+    add_broker(commands, shared)
     add_people(commands, shared)
     add_model(commands, shared)
     add_audit(commands, shared)

@@ -1,8 +1,7 @@
-"""What the office does about doors: make them, watch them, unlock them, set their thresholds."""
+"""What the office does about doors that it has: watch them, unlock them, set their thresholds."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import select
@@ -11,13 +10,10 @@ from admin_ui import journal, people, tune
 from admin_ui.acts import record_act
 from admin_ui.models import DoorRow
 from admin_ui.premises import Premises
-from admin_ui.store import find_door, new_door
+from admin_ui.store import find_door
 from admin_ui.views import Change, DoorOffline, DoorView, EventView, ThresholdView, UnlockAnswer
 from firmware_config.errors import BadInput
-from firmware_config.messages import Topics
-from firmware_config.pairing import PAIRING
 from firmware_config.roster import Policy
-from firmware_config.settings import BrokerSettings
 
 RECENT_EVENTS: Final = 200
 """Dots in the threshold's picture: more would hide its curves."""
@@ -35,34 +31,6 @@ class Doorkeeping(Premises):
         """Raises BadInput where there is no such door."""
         with self.store.read() as session:
             return self._desk.view(session, find_door(session, name))
-
-    def add_door(
-        self,
-        name: str,
-        by: str,
-        out: Path | None = None,
-        broker: BrokerSettings | None = None,
-        lock_broker: BrokerSettings | None = None,
-    ) -> Path:
-        """Make a door: keys, first roster, and the folder to carry to it (out, or one in the state folder), with
-        `door` and `lock` in it -> that folder.
-
-        broker, lock_broker: how door and lock reach the broker; none: the page's address without its user.
-        Raises BadInput for a bad or taken name."""
-        folder = out or self.settings.state / "pairings" / name
-        broker = broker or self.settings.broker.model_copy(update={"username": "", "password_file": None})
-        with self._changing:
-            if (folder / "door" / PAIRING).exists():
-                raise BadInput(f"{folder} holds a pairing already. Choose another folder, or move it away.")
-            sight = self._sight.current()
-            self._keyring.make_door(name)
-            with self.store.write() as session:
-                row = new_door(session, name, sight.eyes.encoder_id)
-                self._desk.roll(session, [row], tune.policy_at(sight.calibration))
-                self._keyring.write_folders(folder, Topics(self.site, name), broker, lock_broker or broker)
-                record_act(session, by, "add_door", name)
-            self._desk.send([name])
-        return folder
 
     def wait_applied(self, door: str, generation: int, timeout_s: float = 10.0) -> DoorView:
         """Wait until the door runs this generation or a later one, or refused it, or the time is over: look at
@@ -116,6 +84,22 @@ class Doorkeeping(Premises):
                 record_act(session, by, "set_tau", f"{door}: {policy.tau:.3f} -> {tau:.3f}")
             news = self._desk.send([door])
         return Change(f"The threshold of {door} is {tau:.3f}.", news)
+
+    def may_home_assistant_unlock(self, door: str) -> bool:
+        """Raises BadInput where there is no such door."""
+        return self._policy(door).allow_home_assistant_unlock
+
+    def let_home_assistant_unlock(self, door: str, allowed: bool, by: str) -> Change:
+        """Let Home Assistant lock and unlock this door, or end that. Raises BadInput where there is no such door."""
+        said = f"Home Assistant {'may' if allowed else 'may not'} unlock {door}."
+        with self._changing:
+            with self.store.write() as session:
+                row = find_door(session, door)
+                policy = Policy.model_validate(row.policy)
+                self._desk.roll(session, [row], policy.model_copy(update={"allow_home_assistant_unlock": allowed}))
+                record_act(session, by, "home_assistant", said)
+            news = self._desk.send([door])
+        return Change(said, news)
 
     def audit_heads(self) -> dict[str, journal.AuditSeen]:
         """Door -> what the page saw last of its audit, by name."""

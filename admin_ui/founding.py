@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from admin_ui.accounts import accounts, generate_password, set_password
-from admin_ui.keyring import Keyring
+from admin_ui.authority import Authority, Role
+from admin_ui.keyring import AUTHORITY_FOLDER, KEYS, PAGE_FOLDER, Keyring
 from admin_ui.store import open_store
 from firmware_config.errors import BadInput
 from firmware_config.files import write_atomic
+from firmware_config.pairing import AUTHORITY, CERTIFICATE, CERTIFICATE_KEY
 from firmware_config.settings import AdminSettings, load_admin, validate
 
 FIRST_ACCOUNT: Final = "admin"
@@ -49,6 +51,9 @@ def found(
         settings = load_admin(path)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     Keyring.make(settings.state)
+    authority = Authority.make(settings.state / KEYS / AUTHORITY_FOLDER, settings.site)
+    if not (page := settings.state / KEYS / PAGE_FOLDER).exists():
+        authority.give(Role.PAGE, page)
     store = open_store(settings.store, settings.state)
     try:
         if accounts(store):
@@ -73,5 +78,14 @@ def write_settings(path: Path, site: str, state: Path | None, broker_url: str, p
     if broker_url:
         values["broker"] = {"url": broker_url}
         lines += ["", "[broker]", f"url = {json.dumps(broker_url)}"]
+        if broker_url.startswith("mqtts:"):
+            lines += certificate_lines(state or AdminSettings(site=site).state)
     validate(AdminSettings, values, path)
     write_atomic(path, ("\n".join(lines) + "\n").encode(), mode=0o644)
+
+
+def certificate_lines(state: Path) -> list[str]:
+    """For [broker] in admin.toml: the page's own certificate, as `found` makes it."""
+    page = state / KEYS / PAGE_FOLDER
+    named = (("ca_file", AUTHORITY), ("cert_file", CERTIFICATE), ("key_file", CERTIFICATE_KEY))
+    return [f"{setting} = {json.dumps(str(page / file))}" for setting, file in named]

@@ -4,24 +4,32 @@ site.key            signs rosters and bundles
 store.key           seals crops and templates in the store
 session.key         signs the page's cookies
 doors/NAME/         door.key, lock.key: shared with that door and its lock
+ca/                 the site's certificate authority (authority.py)
+page/               the page's own certificate at the broker: mqtt.crt, mqtt.key
 """
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from admin_ui.authority import CA_CERTIFICATE, Authority
 from firmware_config.errors import BadState
+from firmware_config.files import sync_folder
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics
-from firmware_config.pairing import DOOR_KEY, LOCK_KEY, write_pairing
-from firmware_config.settings import BrokerSettings
+from firmware_config.pairing import DOOR_KEY, LOCK_KEY
 
+KEYS: Final = "keys"
+"""Folder in the page's state folder."""
 SITE_KEY: Final = "site.key"
 STORE_KEY: Final = "store.key"
 SESSION_KEY: Final = "session.key"
+AUTHORITY_FOLDER: Final = "ca"
+PAGE_FOLDER: Final = "page"
 SESSION_CONTEXT: Final = b"latchkey-session-1"
 
 
@@ -38,7 +46,7 @@ class Keyring:
 
     def __init__(self, state: Path) -> None:
         """state: the page's state folder; keys lie in `keys` below it. Raises BadState where they are missing."""
-        self._folder = state / "keys"
+        self._folder = state / KEYS
         if not (self._folder / SITE_KEY).exists():
             raise BadState(f"There are no keys in {self._folder}. Run `latchkey-admin init` first.")
         self.site = SigningKey.load(self._folder / SITE_KEY)
@@ -50,7 +58,7 @@ class Keyring:
     @classmethod
     def make(cls, state: Path) -> Keyring:
         """The keyring in `state`; keys that are missing are made, those that are there are kept. Raises OSError."""
-        folder = state / "keys"
+        folder = state / KEYS
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in (STORE_KEY, SESSION_KEY):
             if not (folder / name).exists():
@@ -67,8 +75,12 @@ class Keyring:
     def door(self, name: str) -> DoorKeys:
         """Raises BadState where there are none. name: checked here, since it becomes a folder's name."""
         with self._lock:
+            folder = self._door_folder(name)
+            if not folder.exists():
+                # Perhaps revoked meanwhile, by a command beside this page.
+                self._doors.pop(name, None)
+                raise BadState(f"There are no keys for a door {name!r}. Was it revoked? `latchkey-admin door list`.")
             if name not in self._doors:
-                folder = self._door_folder(name)
                 self._doors[name] = DoorKeys(SecretKey.load(folder / DOOR_KEY), SecretKey.load(folder / LOCK_KEY))
             return self._doors[name]
 
@@ -81,11 +93,27 @@ class Keyring:
                 SecretKey.generate().save(folder / key)
         return self.door(name)
 
-    def write_folders(self, folder: Path, topics: Topics, broker: BrokerSettings, lock_broker: BrokerSettings) -> None:
-        """What is carried to a door and to its lock: `door` and `lock` below `folder`. Raises BadState, OSError."""
-        keys = self.door(topics.door)
-        write_pairing(folder / "door", topics, broker, keys.lock, self.site.public, keys.door)
-        write_pairing(folder / "lock", topics, lock_broker, keys.lock)
+    def has_door(self, name: str) -> bool:
+        """True from make_door to forget_door."""
+        return self._door_folder(name).exists()
+
+    def forget_door(self, name: str) -> None:
+        """Destroy what the office shares with a door: what it sealed opens for nobody here. Raises OSError."""
+        folder = self._door_folder(name)
+        with self._lock:
+            self._doors.pop(name, None)
+            if folder.exists():
+                shutil.rmtree(folder)
+                sync_folder(folder.parent)
+
+    def authority(self, site: str) -> Authority:
+        """Raises BadState where there is none: a site that was founded by version 0.1."""
+        return Authority(self._folder / AUTHORITY_FOLDER, site)
+
+    @property
+    def has_authority(self) -> bool:
+        """False for a site that was founded by version 0.1, until `init` is run again."""
+        return (self._folder / AUTHORITY_FOLDER / CA_CERTIFICATE).exists()
 
     def _door_folder(self, name: str) -> Path:
         return self._folder / "doors" / Topics("site", name).door

@@ -49,6 +49,10 @@ TRY_AGAIN: Final = ("spent_challenge", "stale_challenge")
 QUEUE_MESSAGES: Final = 10_000
 """Messages that wait for the store; doors send again what was not acknowledged."""
 LEAVES: Final = ("availability", "health", "applied", "event", "challenge", "answer", "lock/state")
+RETAINED: Final = (
+    *("roster", "model", "availability", "health", "applied", "challenge"),
+    *("lock/challenge", "lock/state", "lock/contact"),
+)
 FOR_THE_STORE: Final = ("applied", "event")
 
 
@@ -144,6 +148,12 @@ class PageLink:
     def send(self, door: str, leaf: str, payload: bytes) -> bool:
         """Publish a retained document now, or return False."""
         return self._connection.publish(Topics(self._site, door)[leaf], payload, retain=True)
+
+    def clear(self, door: str) -> bool:
+        """Have the broker forget what it retains of a door that is no more. False: not all of it was sent."""
+        topics = Topics(self._site, door)
+        places = [*(topics[leaf] for leaf in RETAINED), f"homeassistant/device/{topics.device_id}/config"]
+        return all(self._connection.publish(place, b"", retain=True) for place in places)
 
     def wait_until(self, test: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until `test` holds, looking again whenever a door has said something."""

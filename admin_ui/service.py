@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from admin_ui import people, shelf, tune
 from admin_ui.acts import record_act
+from admin_ui.admission import Admission
 from admin_ui.doorkeeping import Doorkeeping
 from admin_ui.personnel import Personnel
 from admin_ui.views import Change
 from firmware_config.roster import Policy
 
 
-class Office(Personnel, Doorkeeping):
+class Office(Personnel, Doorkeeping, Admission):
     """All methods are safe to call from any thread. All raise BadInput (what was handed in is wrong), BadState
     (what is kept is not usable) or LostLink (the door or broker cannot be reached; views.DoorOffline); the text
     of each is a whole sentence to show to the person, and nothing was changed.

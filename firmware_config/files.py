@@ -13,6 +13,8 @@ from pathlib import Path
 
 PRIVATE = 0o600
 """Mode of keys and of anything with a template in it."""
+PUBLIC = 0o644
+"""Mode of certificates and settings: nothing in them is secret."""
 
 
 def write_atomic(path: Path, data: bytes, mode: int = PRIVATE) -> None:

@@ -5,6 +5,8 @@
     door.key        shared by page and door: seals what passes between them (door only)
     lock.key        shared by door and lock: makes and checks commands
     mqtt.password   where the broker asks for one
+    ca.crt          the authority that the broker's certificate is from, with TLS
+    mqtt.crt, mqtt.key    our certificate at the broker and its private key, where the site has certificates
 
 Under systemd the secret files come through LoadCredential; $CREDENTIALS_DIRECTORY is looked at first.
 """
@@ -20,7 +22,7 @@ from typing import Final
 from pydantic import Field
 
 from firmware_config.errors import BadState
-from firmware_config.files import write_atomic
+from firmware_config.files import PRIVATE, PUBLIC, write_atomic
 from firmware_config.keys import SecretKey, VerifyKey
 from firmware_config.messages import NAME_PATTERN, Topics
 from firmware_config.settings import BrokerSettings, Section, read_toml, validate
@@ -30,6 +32,9 @@ SITE_PUBLIC: Final = "site.pub"
 DOOR_KEY: Final = "door.key"
 LOCK_KEY: Final = "lock.key"
 PASSWORD: Final = "mqtt.password"  # noqa: S105  # a file's name
+AUTHORITY: Final = "ca.crt"
+CERTIFICATE: Final = "mqtt.crt"
+CERTIFICATE_KEY: Final = "mqtt.key"
 
 
 class PairingFile(Section):
@@ -100,18 +105,22 @@ def write_pairing(
     lines += [f"url = {_toml_string(broker.url)}", f"keepalive_s = {broker.keepalive_s}"]
     if broker.username:
         lines.append(f"username = {_toml_string(broker.username)}")
-    if broker.password_file is not None:
-        write_atomic(folder / PASSWORD, broker.password_file.read_bytes())
-        lines.append(f'password_file = "{PASSWORD}"')
-    if broker.ca_file is not None:
-        write_atomic(folder / "ca.crt", broker.ca_file.read_bytes(), mode=0o644)
-        lines.append('ca_file = "ca.crt"')
+    carried = (
+        ("password_file", broker.password_file, PASSWORD, PRIVATE),
+        ("ca_file", broker.ca_file, AUTHORITY, PUBLIC),
+        ("cert_file", broker.cert_file, CERTIFICATE, PUBLIC),
+        ("key_file", broker.key_file, CERTIFICATE_KEY, PRIVATE),
+    )
+    for setting, source, name, mode in carried:
+        if source is not None:
+            write_atomic(folder / name, source.read_bytes(), mode=mode)
+            lines.append(f'{setting} = "{name}"')
     lock_key.save(folder / LOCK_KEY)
     if site_key is not None:
         site_key.save(folder / SITE_PUBLIC)
     if door_key is not None:
         door_key.save(folder / DOOR_KEY)
-    write_atomic(folder / PAIRING, ("\n".join(lines) + "\n").encode(), mode=0o644)
+    write_atomic(folder / PAIRING, ("\n".join(lines) + "\n").encode(), mode=PUBLIC)
 
 
 def _toml_string(text: str) -> str:

@@ -23,6 +23,14 @@ def add_doors(commands: Commands, shared: argparse.ArgumentParser) -> None:
     add.add_argument("--username", default="", help="the door's user at the broker")
     add.add_argument("--password-file", type=Path, help="the door's password at the broker")
     add.set_defaults(command=_door_add)
+    renew = door.add_parser("renew", parents=[shared], help="new certificates for a door and its lock")
+    renew.add_argument("name")
+    renew.add_argument("--out", type=Path, help="the folder (default: below the state folder)")
+    renew.add_argument("--broker", default="", metavar="URL", help="as the door reaches it")
+    renew.set_defaults(command=_door_renew, username="", password_file=None)
+    revoke = door.add_parser("revoke", parents=[shared], help="make a door and its lock worthless, for good")
+    revoke.add_argument("name")
+    revoke.set_defaults(command=_door_revoke)
     door.add_parser("list", parents=[shared], help="what the doors say").set_defaults(command=_door_list)
     unlock = door.add_parser("unlock", parents=[shared], help="ask a door to unlock now")
     unlock.add_argument("name")
@@ -32,18 +40,42 @@ def add_doors(commands: Commands, shared: argparse.ArgumentParser) -> None:
     tau.add_argument("name")
     tau.add_argument("tau", type=float, nargs="?", help="distance, 0 to 2")
     tau.set_defaults(command=_door_tau)
+    house = door.add_parser("home-assistant", parents=[shared], help="show or change whether Home Assistant may unlock")
+    house.add_argument("name")
+    house.add_argument("may", choices=["on", "off"], nargs="?")
+    house.set_defaults(command=_door_home_assistant)
+
+
+def _broker(options: argparse.Namespace) -> BrokerSettings | None:
+    settings = load_admin(options.settings)
+    if not (options.broker or options.username):
+        return None
+    values = {"url": options.broker or settings.broker.url, "ca_file": settings.broker.ca_file}
+    values |= {"username": options.username, "password_file": options.password_file}
+    return BrokerSettings.model_validate(values)
 
 
 def _door_add(options: argparse.Namespace) -> int:
-    broker: BrokerSettings | None = None
-    settings = load_admin(options.settings)
-    if options.broker or options.username:
-        values = {"url": options.broker or settings.broker.url, "ca_file": settings.broker.ca_file}
-        values |= {"username": options.username, "password_file": options.password_file}
-        broker = BrokerSettings.model_validate(values)
+    broker = _broker(options)
     with office_at(options, connect=True) as office:
         folder = office.add_door(options.name, whoever(), options.out, broker)
         print(f"{options.name} is made. Carry {folder / 'door'} to the door and {folder / 'lock'} to its lock.")
+        for sentence in office.refresh_broker():
+            print(sentence)
+    return OK
+
+
+def _door_renew(options: argparse.Namespace) -> int:
+    broker = _broker(options)
+    with office_at(options, connect=False) as office:
+        folder = office.renew_door(options.name, whoever(), options.out, broker)
+    print(f"Carry {folder / 'door'} to the door and {folder / 'lock'} to its lock, and restart both.")
+    return OK
+
+
+def _door_revoke(options: argparse.Namespace) -> int:
+    with office_at(options, connect=True) as office:
+        print("\n".join(office.revoke_door(options.name, whoever())))
     return OK
 
 
@@ -59,6 +91,8 @@ def _door_list(options: argparse.Namespace) -> int:
             )
             for problem in door.problems:
                 print(f"  {problem}")
+        for sentence in office.certificate_news():
+            print(sentence)
     return OK
 
 
@@ -68,6 +102,15 @@ def _door_unlock(options: argparse.Namespace) -> int:
         answer = office.unlock(options.name, whoever(), options.why)
     print(answer.sentence)
     return OK if answer.ok else FAILED
+
+
+def _door_home_assistant(options: argparse.Namespace) -> int:
+    with office_at(options, connect=options.may is not None) as office:
+        if options.may is not None:
+            office.link.wait_until(lambda: office.link.presence(options.name).online, 1.0)
+            return report(office, office.let_home_assistant_unlock(options.name, options.may == "on", whoever()))
+        print("on" if office.may_home_assistant_unlock(options.name) else "off")
+    return OK
 
 
 def _door_tau(options: argparse.Namespace) -> int:

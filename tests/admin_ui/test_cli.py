@@ -67,9 +67,12 @@ def test_init_makes_a_site_once_and_shows_the_password_once(tmp_path: Path, caps
     first = capsys.readouterr().out
     settings = load_admin(path)
     assert (settings.site, settings.page.port) == ("office", 7999)
-    keys = {file.name: file.read_bytes() for file in (settings.state / "keys").iterdir()}
-    assert set(keys) == {"site.key", "store.key", "session.key"}
-    assert all(file.stat().st_mode & 0o077 == 0 for file in (settings.state / "keys").iterdir())
+    folder = settings.state / "keys"
+    keys = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    names = {file.name for file in keys}
+    assert names >= {"site.key", "store.key", "session.key", "ca.key", "ca.crt", "mqtt.key", "mqtt.crt"}
+    assert all(file.stat().st_mode & 0o077 == 0 for file in keys if file.suffix == ".key")
+    assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
 
     password = first.split("password ")[1].split()[0]
     store = open_store(settings.store, settings.state)
@@ -78,7 +81,7 @@ def test_init_makes_a_site_once_and_shows_the_password_once(tmp_path: Path, caps
 
     assert cli.main(arguments) == 0
     assert password not in capsys.readouterr().out
-    assert keys == {file.name: file.read_bytes() for file in (settings.state / "keys").iterdir()}
+    assert keys == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def test_init_refuses_a_name_that_is_no_topic_and_writes_nothing(

@@ -1,0 +1,183 @@
+"""Which doors there are: they are made, given new certificates, and revoked."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from admin_ui import tune
+from admin_ui.acts import record_act
+from admin_ui.authority import Authority, Role
+from admin_ui.brokerage import BrokerPlace, refresh_broker, remember, remembered, write_broker
+from admin_ui.carrying import carry
+from admin_ui.models import ActRow, DoorRow
+from admin_ui.premises import Premises
+from admin_ui.store import find_door, new_door
+from firmware_config.errors import BadInput, LatchkeyError
+from firmware_config.messages import Topics
+from firmware_config.pairing import PAIRING
+from firmware_config.settings import BrokerSettings
+
+RELOAD: Final = "Have Mosquitto read it: `systemctl reload mosquitto`."
+REVOKED: Final = "revoke_door"
+WARN_BEFORE: Final = timedelta(days=60)
+"""Before a certificate ends: time for somebody to go to the door."""
+
+
+class Admission(Premises):
+    """Doors come and go. service.Office says what all methods have in common."""
+
+    def add_door(
+        self,
+        name: str,
+        by: str,
+        out: Path | None = None,
+        broker: BrokerSettings | None = None,
+        lock_broker: BrokerSettings | None = None,
+    ) -> Path:
+        """Make a door: keys, certificates, first roster, and the folder to carry to it (out, or one in the state
+        folder), with `door` and `lock` in it -> that folder.
+
+        broker, lock_broker: how door and lock reach the broker; none: by the name that `broker write` was given,
+        otherwise the page's address without its user. Raises BadInput for a bad or taken name."""
+        folder = out or self._pairing_folder(name)
+        broker = broker or self._broker_of_doors()
+        with self._changing:
+            _check_free(folder)
+            sight = self._sight.current()
+            self._keyring.make_door(name)
+            with self.store.write() as session:
+                row = new_door(session, name, sight.eyes.encoder_id)
+                self._desk.roll(session, [row], tune.policy_at(sight.calibration))
+                self._carry(folder, name, broker, lock_broker)
+                record_act(session, by, "add_door", name)
+            self._desk.send([name])
+        return folder
+
+    def renew_door(
+        self,
+        name: str,
+        by: str,
+        out: Path | None = None,
+        broker: BrokerSettings | None = None,
+        lock_broker: BrokerSettings | None = None,
+    ) -> Path:
+        """New certificates for a door and its lock, with the keys that they have -> the folder to carry to them.
+
+        The old certificates stay good until they end: the door works until the new ones are there. Raises BadInput.
+        """
+        folder = out or self._pairing_folder(f"{name}.renewed")
+        with self._changing:
+            _check_free(folder)
+            with self.store.write() as session:
+                find_door(session, name)
+                self._carry(folder, name, broker or self._broker_of_doors(), lock_broker)
+                record_act(session, by, "renew_door", name)
+        return folder
+
+    def revoke_door(self, name: str, by: str) -> tuple[str, ...]:
+        """Make a door and its lock worthless: certificates revoked, its lines in the broker's ACL gone, keys and
+        pairing folders destroyed, what the broker retains of it cleared -> sentences: what was done, and what is
+        left to do.
+
+        Doing it again does what could not be done the first time. Raises BadInput where there never was such a door.
+        """
+        with self._changing:
+            with self.store.read() as session:
+                known = session.get(DoorRow, name) is not None
+                known = known or session.scalar(select(ActRow).where(ActRow.what == REVOKED, ActRow.subject == name))
+            if not known and not self._keyring.has_door(name):
+                with self.store.read() as session:
+                    find_door(session, name)  # raises, and names the doors that there are
+            taken_back = 0
+            if self._keyring.has_authority:
+                authority = self._keyring.authority(self.site)
+                taken_back = sum(authority.revoke(role, name) for role in (Role.DOOR, Role.LOCK))
+            with self.store.write() as session:
+                row = session.get(DoorRow, name)
+                if row is not None:
+                    session.delete(row)
+                    record_act(session, by, REVOKED, name)
+            self._keyring.forget_door(name)
+            for folder in (self._pairing_folder(name), self._pairing_folder(f"{name}.renewed")):
+                shutil.rmtree(folder, ignore_errors=True)
+            told = self.refresh_broker()
+            cleared = self.link.clear(name)
+        done = f"{name} is revoked: {taken_back} certificates taken back, its keys destroyed."
+        left = f"The broker cannot be reached, so it still keeps what it retained of {name}. Revoke it again later."
+        return (done, *told, *(() if cleared else (left,)))
+
+    def write_broker(self, place: BrokerPlace, by: str) -> None:
+        """A ready folder for Mosquitto, and remember where it is. Raises BadInput, BadState, OSError."""
+        with self._changing:
+            authority = self._keyring.authority(self.site)
+            write_broker(place, authority, self.site, self._door_names())
+            remember(self.settings.state, place)
+            with self.store.write() as session:
+                record_act(session, by, "write_broker", f"{place.folder} ({', '.join(place.hosts)})")
+
+    def write_client(self, role: Role, folder: Path, by: str) -> None:
+        """A certificate for the page or for Home Assistant, with ca.crt. Raises BadInput, BadState, OSError."""
+        with self._changing:
+            authority = self._keyring.authority(self.site)
+            authority.give(role, folder)
+            with self.store.write() as session:
+                record_act(session, by, "write_client", f"{role.value}: {folder}")
+
+    def refresh_broker(self) -> tuple[str, ...]:
+        """Bring acl and revoked.crl of the remembered folder up to date -> sentences: what is left to do."""
+        place = remembered(self.settings.state)
+        if place is None:
+            return ()
+        try:
+            refresh_broker(place.folder, self._keyring.authority(self.site), self.site, self._door_names())
+        except (LatchkeyError, OSError) as error:
+            return (f"The broker's folder {place.folder} was not changed: {error}. Run `latchkey-admin broker write`.",)
+        return (f"The broker's folder {place.folder} is changed. {RELOAD}",)
+
+    def certificate_news(self) -> tuple[str, ...]:
+        """A sentence for each certificate that ends soon, or has ended."""
+        if not self._keyring.has_authority:
+            return ()
+        authority = self._keyring.authority(self.site)
+        wanted = [(role, name) for name in self._door_names() for role in (Role.DOOR, Role.LOCK)]
+        wanted += [(role, role.value) for role in (Role.BROKER, Role.PAGE, Role.HOME_ASSISTANT)]
+        return tuple(news for role, name in wanted if (news := _ends_soon(authority, role, name)))
+
+    def _carry(self, folder: Path, name: str, broker: BrokerSettings, lock_broker: BrokerSettings | None) -> None:
+        authority = self._keyring.authority(self.site) if self._keyring.has_authority else None
+        keys = self._keyring.door(name)
+        carry(
+            folder, Topics(self.site, name), keys, self._keyring.site.public, (broker, lock_broker or broker), authority
+        )
+
+    def _broker_of_doors(self) -> BrokerSettings:
+        # The page's user and its certificate are its own.
+        own = {"username": "", "password_file": None, "cert_file": None, "key_file": None}
+        place = remembered(self.settings.state)
+        return self.settings.broker.model_copy(update={**own, "url": place.url} if place is not None else own)
+
+    def _door_names(self) -> list[str]:
+        with self.store.read() as session:
+            return list(session.scalars(select(DoorRow.name).order_by(DoorRow.name)))
+
+    def _pairing_folder(self, name: str) -> Path:
+        return self.settings.state / "pairings" / name
+
+
+def _check_free(folder: Path) -> None:
+    if (folder / "door" / PAIRING).exists():
+        raise BadInput(f"{folder} holds a pairing already. Choose another folder, or move it away.")
+
+
+def _ends_soon(authority: Authority, role: Role, name: str) -> str:
+    ends = authority.expires(role, name)
+    if ends is None or ends - datetime.now(timezone.utc) > WARN_BEFORE:
+        return ""
+    what = {Role.DOOR: f"door renew {name}", Role.LOCK: f"door renew {name}", Role.BROKER: "broker write"}
+    renew = what.get(role, f"broker client {role.value}")
+    return f"The certificate of {role.value} {name} ends on {ends:%Y-%m-%d}. Renew it: `latchkey-admin {renew}`."

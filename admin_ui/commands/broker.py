@@ -1,0 +1,57 @@
+"""latchkey-admin broker ..."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from admin_ui.commands.shared import OK, office_at, whoever
+from firmware_config.settings import TLS_PORT
+
+if TYPE_CHECKING:
+    from admin_ui.commands.shared import Commands
+
+
+def add_broker(commands: Commands, shared: argparse.ArgumentParser) -> None:
+    """Add `broker ...`."""
+    broker = commands.add_parser("broker", help="Mosquitto and who may speak to it").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    write = broker.add_parser("write", parents=[shared], help="make Mosquitto's folder, or make it anew")
+    write.add_argument("folder", type=Path, help="such as /etc/mosquitto/latchkey")
+    write.add_argument("--host", action="append", required=True, help="name or address of the broker; may be repeated")
+    write.add_argument("--port", type=int, default=TLS_PORT, help=f"default {TLS_PORT}")
+    write.set_defaults(command=_write)
+    client = broker.add_parser("client", parents=[shared], help="make a certificate for Home Assistant or the page")
+    client.add_argument("who", choices=["home-assistant", "page"])
+    client.add_argument("--out", type=Path, help="the folder (default for the page: where the page looks)")
+    client.set_defaults(command=_client)
+
+
+def _write(options: argparse.Namespace) -> int:
+    from admin_ui.brokerage import BrokerPlace  # noqa: PLC0415
+    from admin_ui.founding import certificate_lines  # noqa: PLC0415
+
+    place = BrokerPlace(options.folder.resolve(), tuple(options.host), options.port)
+    with office_at(options, connect=False) as office:
+        office.write_broker(place, whoever())
+        lines = certificate_lines(office.settings.state)
+    print(f"{place.folder} is ready: `mosquitto -c {place.folder / 'mosquitto.conf'}`, or reload the one that runs.")
+    print("The page reaches it with these lines in admin.toml:")
+    print("\n".join(["[broker]", f'url = "{place.url}"', *lines]))
+    return OK
+
+
+def _client(options: argparse.Namespace) -> int:
+    from admin_ui.authority import Role  # noqa: PLC0415
+    from admin_ui.keyring import KEYS, PAGE_FOLDER  # noqa: PLC0415
+
+    role = Role(options.who)
+    with office_at(options, connect=False) as office:
+        state = office.settings.state
+        default = state / KEYS / PAGE_FOLDER if role is Role.PAGE else state / "pairings" / role.value
+        folder = options.out or default
+        office.write_client(role, folder, whoever())
+    print(f"{folder} has mqtt.crt, mqtt.key (secret) and ca.crt for {options.who}.")
+    return OK
