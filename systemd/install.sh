@@ -15,7 +15,7 @@ CHECKOUT=$(dirname "$HERE")
 PREFIX=/opt/latchkey
 UNITS=/etc/systemd/system
 PROGRAMS=(latchkey-device latchkey-admin)
-HELPERS=(latchkey-pair latchkey-check)
+HELPERS=(latchkey-pair latchkey-door)
 MADE_GPIO=/etc/latchkey/made-group-gpio
 DATA=(/etc/latchkey /etc/latchkey-admin /var/lib/latchkey /var/lib/latchkey-admin)
 
@@ -85,7 +85,7 @@ install_programs() {
   "$PREFIX/bin/python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
     ${offline[@]+"${offline[@]}"} "${source}[$extras]"
   install -m 755 "$HERE/pair.sh" "$PREFIX/bin/latchkey-pair"
-  install -m 755 "$HERE/check.sh" "$PREFIX/bin/latchkey-check"
+  install -m 755 "$HERE/door.sh" "$PREFIX/bin/latchkey-door"
   local program
   for program in "${PROGRAMS[@]}" "${HELPERS[@]}"; do
     ln -sfn "$PREFIX/bin/$program" "/usr/local/bin/$program"

@@ -39,7 +39,8 @@ if ! $plain && ((version < 250)); then
   plain=true
 fi
 
-# A folder of its own, put in place at the end: a power cut leaves the old pairing or the new one.
+# A folder of its own, put in place at the end: a key that cannot be encrypted leaves the old pairing as it was.
+# After a power cut between the steps below the service does not start; running this again mends it.
 fresh=$(mktemp -d "$target.XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 install -m 644 "$folder/pairing.toml" "$fresh/pairing.toml"

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# `latchkey-device check` as the service would run: the same user, the same credentials. Arguments are handed on.
+# `latchkey-device` with the user and the keys of the service, which a shell does not have.
+#
+#   latchkey-door check
+#   latchkey-door audit verify|export ...
 set -euo pipefail
 
-((EUID == 0)) || {
-  echo "Run this as root: sudo latchkey-check" >&2
+if ((EUID != 0 || $# == 0)); then
+  echo "As root: latchkey-door check, or another command of latchkey-device" >&2
   exit 2
-}
+fi
 unit=/etc/systemd/system/latchkey-device.service
 dropin=$unit.d/credentials.conf
 options=()
@@ -13,4 +16,4 @@ while IFS= read -r line; do
   options+=(-p "$line")
 done < <(grep -hE '^(Load|Set)Credential(Encrypted)?=.' "$([[ -f $dropin ]] && echo "$dropin" || echo "$unit")")
 exec systemd-run --quiet --pipe --wait --collect -p User=latchkey -p StateDirectory=latchkey \
-  -p CacheDirectory=latchkey "${options[@]}" -E ORT_DISABLE_TELEMETRY=1 /opt/latchkey/bin/latchkey-device check "$@"
+  -p CacheDirectory=latchkey "${options[@]}" -E ORT_DISABLE_TELEMETRY=1 /opt/latchkey/bin/latchkey-device "$@"
