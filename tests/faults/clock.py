@@ -30,7 +30,7 @@ class WallClock:
     def __init__(self, file: Path, library: Path | None) -> None:
         """library: of build_library; without it the clock cannot jump."""
         self._began = time.time() - time.monotonic()
-        self._jumps: list[tuple[float, float]] = [(float("-inf"), 0.0)]
+        self._jumps: list[tuple[float, float]] = [(time.monotonic(), 0.0)]
         file.write_bytes(bytes(8))
         with file.open("r+b") as opened:
             self._offset = mmap.mmap(opened.fileno(), 8)
@@ -46,7 +46,8 @@ class WallClock:
     def true_time(self, said: float) -> float:
         """A moment as the process told it, s since 1970 -> monotonic seconds of this machine.
 
-        Between two jumps only one offset was in force: the right one puts the moment between them.
+        Between two jumps only one offset was in force: the right one puts the moment between them. Jumps longer than
+        the process lives leave no doubt.
         """
         spans = pairwise([*self._jumps, (float("inf"), 0.0)])
         for (since, offset_s), (until, _) in spans:

@@ -50,7 +50,7 @@ class Told:
     events: int = 0
     lost: int = 0
     extra: int = 0
-    unfounded: int = 0
+    unfounded: list[float] = field(default_factory=list)
     strangers: int = 0
     evidence_s: list[float] = field(default_factory=list)
     evidence_at_relay_s: list[float] = field(default_factory=list)
@@ -130,7 +130,7 @@ class Rig:
             events=len(told),
             lost=len(set(told) - set(stored)),
             extra=len(stored) - len(set(stored)) + len(set(stored) - set(told)) + len(told) - len(set(told)),
-            unfounded=len(verdict.unfounded),
+            unfounded=verdict.unfounded,
             strangers=sum(1 for grant in given if grant.scene.isdigit() and int(grant.scene) % 2 == 0),
             evidence_s=[grant.evidence_s for grant in given],
             evidence_at_relay_s=verdict.evidence_at_relay_s,
@@ -176,7 +176,8 @@ class Rig:
 
 def tell(told: Told, findings: Findings) -> None:
     """The figures that every row with a whole site has."""
-    findings.count("unfounded", told.unfounded)
+    findings.count("unfounded", len(told.unfounded))
+    findings.wrong += [f"the relay moved at {at:.3f} s and no grant fits" for at in told.unfounded]
     findings.count("strangers", told.strangers)
     findings.count("lost", told.lost)
     findings.count("extra", told.extra)
