@@ -63,19 +63,14 @@ COMMAND_TEMPLATE: Final = "{{ {'command': value, 'at': now().timestamp()} | to_j
 _LOCK_STATES: Final = tuple(state.value for state in LockState)
 
 
-def object_id(topics: Topics) -> str:
-    """The device's id there, one for each door."""
-    return topics.device_id
-
-
 def discovery_topic(topics: Topics) -> str:
     """Where `discovery` is said, retained."""
-    return f"{PREFIX}/device/{object_id(topics)}/config"
+    return f"{PREFIX}/device/{topics.device_id}/config"
 
 
 def discovery(topics: Topics, software: str) -> bytes:
     """The door as one device with its entities, JSON. software: the door's version."""
-    device_id = object_id(topics)
+    device_id = topics.device_id
     components = {
         "lock": _lock(topics),
         "event": _event(topics),

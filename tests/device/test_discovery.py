@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from device.discovery import COMMAND_LEAF, COMMAND_TEMPLATE, EVENT_TYPES, discovery, discovery_topic, object_id
+from device.discovery import COMMAND_LEAF, COMMAND_TEMPLATE, EVENT_TYPES, discovery, discovery_topic
 from firmware_config.messages import NAME_PATTERN, Event, Health, LockState, Topics, encode
 
 TOPICS = Topics("home", "front-door")
@@ -127,7 +127,7 @@ NAMES = st.from_regex(r"[a-b][ab_-]{0,3}", fullmatch=True)
 
 @given(NAMES, NAMES, NAMES, NAMES)
 def test_no_two_doors_have_one_id(site: str, door: str, other_site: str, other_door: str) -> None:
-    same = object_id(Topics(site, door)) == object_id(Topics(other_site, other_door))
+    same = Topics(site, door).device_id == Topics(other_site, other_door).device_id
     assert same == ((site, door) == (other_site, other_door))
 
 
