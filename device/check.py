@@ -196,6 +196,12 @@ def _gpio(settings: DoorSettings) -> Finding:
     from device.relay import GpioRelay  # noqa: PLC0415
 
     lock = settings.lock
-    gpio_inputs(lock.contact_pin, lock.exit_pin).close()
+    inputs = gpio_inputs(lock.contact_pin, lock.exit_pin)
+    leaf, pressed = inputs.contact(), inputs.pressed()
+    inputs.close()
+    if pressed:
+        advice = "Is somebody pressing it? If not, look for a short circuit: a button that is stuck lets nobody out."
+        return Finding("lock", False, f"The exit button on GPIO {lock.exit_pin} is down.", advice)
     GpioRelay(lock.gpio_pin, lock.active_high, lock.fail == "safe").close()
-    return Finding("lock", True, f"GPIO {settings.lock.gpio_pin} can be used.")
+    contact = f" The contact on GPIO {lock.contact_pin} says {leaf.value.lower()}." if leaf is not None else ""
+    return Finding("lock", True, f"GPIO {lock.gpio_pin} can be used.{contact}")

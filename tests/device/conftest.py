@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory
 
 from tests.makers import Premises
 
@@ -13,3 +16,13 @@ from tests.makers import Premises
 def premises(tmp_path: Path) -> Premises:
     """A site with one door and all its keys."""
     return Premises(tmp_path)
+
+
+@pytest.fixture
+def pins() -> Iterator[MockFactory]:
+    """A board's pins, as gpiozero itself plays them."""
+    before, factory = Device.pin_factory, MockFactory()
+    Device.pin_factory = factory
+    yield factory
+    factory.close()
+    Device.pin_factory = before

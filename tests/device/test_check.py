@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gpiozero.pins.mock import MockFactory
 
 from device import check as checking
 from device.check import Finding, check
@@ -43,6 +44,30 @@ def written(door: Door, *more: str) -> Path:
 
 def by_part(findings: list[Finding]) -> dict[str, Finding]:
     return {finding.part: finding for finding in findings}
+
+
+def ground(pins: MockFactory, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed switch: the mock pin alone would follow its pull-up whenever somebody begins to read it."""
+    pin = pins.pin(number)
+    pin.drive_low()
+    monkeypatch.setattr(pin, "drive_high", pin.drive_low)
+
+
+WIRED = ("[lock]", 'kind = "gpio"', "contact_pin = 27", "exit_pin = 22")
+
+
+def test_the_wires_of_a_door_with_its_own_relay_are_read(
+    door: Door, pins: MockFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert by_part(check(written(door, *WIRED)))["lock"].sentence.endswith("The contact on GPIO 27 says open.")
+    ground(pins, 27, monkeypatch)
+    assert by_part(check(written(door, *WIRED)))["lock"].sentence.endswith("The contact on GPIO 27 says closed.")
+
+
+def test_a_button_that_is_stuck_is_found(door: Door, pins: MockFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    ground(pins, 22, monkeypatch)
+    found = by_part(check(written(door, *WIRED)))["lock"]
+    assert (found.ok, found.sentence) == (False, "The exit button on GPIO 22 is down.")
 
 
 def test_a_door_in_use_is_found_well_while_its_daemon_runs(door: Door, broker: Mosquitto) -> None:

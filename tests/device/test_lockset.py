@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
 from device.inputs import ControlledInputs, GpioInputs, gpio_inputs
@@ -21,15 +19,6 @@ from tests.waiting import until
 from tests.wires import PlayedInputs
 
 RELAY, CONTACT, EXIT = 17, 27, 22
-
-
-@pytest.fixture
-def pins() -> Iterator[MockFactory]:
-    before, factory = Device.pin_factory, MockFactory()
-    Device.pin_factory = factory
-    yield factory
-    factory.close()
-    Device.pin_factory = before
 
 
 def quiet_relay(*, fail_safe: bool = False) -> SimulatedRelay:
