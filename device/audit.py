@@ -29,7 +29,7 @@ from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import PRIVATE, sync_folder
 from firmware_config.keys import SecretKey
 
-__all__ = ["HEAD_FILE", "Audit", "read", "verify"]
+__all__ = ["HEAD_FILE", "Audit", "glance", "read", "verify"]
 
 HEAD_FILE: Final = "head"
 
@@ -99,24 +99,13 @@ class Audit:
         if not paths and not self._witness.exists:
             self._witness.create(Head())
         seen, least = self._witness.expected()
-        self.head = self._check(paths, seen, least)
+        self.head = check_end(paths, self._key, seen, least)
         if self.head != seen:
             self._witness.write(self.head)  # a power cut between the record and its head
         self._records = self.head.count - first_seq(paths[-1]) + 1 if paths else self._segment_records
         if paths:
             self._path = paths[-1]
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
-
-    def _check(self, paths: list[Path], seen: Head, least: int) -> Head:
-        check_ends(paths)
-        end = Head()
-        for line, place in walk(paths[-1:], Head() if len(paths) == 1 else None):
-            line.open(self._key, place)
-            for head in (Head(line.seq - 1, line.prev), line.head):
-                refuse_another(head, seen, place)
-            end = line.head
-        refuse_cut_tail(end.count, least)
-        return end
 
     def _write(self, line: bytes, head: Head) -> None:
         if self._records >= self._segment_records:
@@ -155,6 +144,25 @@ class Audit:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def glance(folder: Path, key: SecretKey) -> Head:
+    """What a start looks at, changing nothing -> where the chain ends. Raises BadState."""
+    seen, least = Witness(folder / HEAD_FILE, key).expected()
+    return check_end(segments(folder), key, seen, least)
+
+
+def check_end(paths: list[Path], key: SecretKey, seen: Head, least: int) -> Head:
+    """The last segment whole, the ends of the others, and the head that was seen. Raises BadState, OSError."""
+    check_ends(paths)
+    end = Head()
+    for line, place in walk(paths[-1:], Head() if len(paths) == 1 else None):
+        line.open(key, place)
+        for head in (Head(line.seq - 1, line.prev), line.head):
+            refuse_another(head, seen, place)
+        end = line.head
+    refuse_cut_tail(end.count, least)
+    return end
 
 
 def verify(folder: Path, key: SecretKey | None = None, known: Head | None = None) -> Head:
