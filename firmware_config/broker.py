@@ -32,6 +32,8 @@ RECONNECT_MAX_S: Final = 1.5
 CONNECT_S: Final = 3.0
 """An attempt knocks at 0 and 1 s and then waits until 3 s, so after an outage the connection is back within
 2 + 1.5 s and what TLS takes: below the 5 s that a door may be without its broker."""
+LAST_WORDS_S: Final = 1.0
+"""How long a stop waits for the broker to answer: a stop must be over within two seconds."""
 UNANSWERED_MS: Final = 4000
 """RFC 5482's user timeout: a connection whose bytes nobody acknowledged for so long is dead. paho alone would find
 out after two keepalives, and the kernel's ever slower repetitions would outlast a broken wire that is mended."""
@@ -78,6 +80,7 @@ class Connection:
         self._up = threading.Event()
         self._excuse = Excuse()
         self._denied = ""
+        self._unanswered: mqtt.MQTTMessageInfo | None = None
         self.why_down = "not connected yet"
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311)
         client.on_connect = self._connected
@@ -106,13 +109,15 @@ class Connection:
         self._client.loop_start()
 
     def stop(self, last_words: Will | None = None) -> None:
-        """Say `last_words` (a clean stop sends no will), then disconnect."""
-        if last_words is not None and self.connected:
-            info = self._client.publish(last_words.topic, last_words.payload, qos=1, retain=True)
-            try:
-                info.wait_for_publish(1.0)
-            except (RuntimeError, ValueError):
-                log.warning("The last message on %s did not get out.", last_words.topic)
+        """Say `last_words` (a clean stop sends no will), see that what was sent has arrived, then disconnect."""
+        if last_words is not None:
+            self.publish(last_words.topic, last_words.payload, retain=True)
+        # A socket that is closed on unread answers is reset, and the broker then drops what it has not read either.
+        if self._unanswered is not None and self.connected:
+            with contextlib.suppress(RuntimeError, ValueError):
+                self._unanswered.wait_for_publish(LAST_WORDS_S)
+            if not self._unanswered.is_published():
+                log.warning("What was said last to the broker %s may not have arrived.", self._broker.url)
         self._up.clear()
         self._client.disconnect()
         # paho 2.2: the network thread clears its own handle as it ends, also between loop_stop's look and its join.
@@ -123,7 +128,13 @@ class Connection:
         """Hand a message to the socket now, or return False. Never queued for later."""
         if not self.connected:
             return False
-        return bool(self._client.publish(topic, payload, qos=qos, retain=retain).rc == mqtt.MQTT_ERR_SUCCESS)
+        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        if info.rc != mqtt.MQTT_ERR_SUCCESS:
+            return False
+        if qos:
+            # Answers come in the order of what was sent, so the newest one's stands for all.
+            self._unanswered = info
+        return True
 
     def subscribe(self, topic: str, qos: int = 1) -> None:
         """Add a subscription, now and at every reconnection."""
