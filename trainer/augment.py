@@ -35,35 +35,49 @@ def normalise(crops: Tensor) -> Tensor:
     return (crops.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
 
 
+def pixels_of(images: Tensor) -> Tensor:
+    """The way back: float32[N, 3, H, W], about -1 to 1 -> uint8[N, H, W, 3]."""
+    return (images * PIXEL_SCALE + PIXEL_MEAN).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
 def augment(crops: Tensor, pixels: int, how: Augmentation, random: torch.Generator) -> Tensor:
     """crops: uint8[N, 128, 128, 3] -> float32[N, 3, pixels, pixels], about -1 to 1.
 
     Turns, zooms, shifts, mirrors, shrinks to `pixels` in one resampling; then light, colour, blur, noise.
     """
+    return relight(move(crops, pixels, how, random), how, random)
+
+
+def move(crops: Tensor, pixels: int, how: Augmentation, random: torch.Generator, mirror: bool | None = None) -> Tensor:
+    """Turns, zooms, shifts: uint8[N, 128, 128, 3] -> float32[N, 3, pixels, pixels], about -1 to 1.
+
+    mirror: all or none; None mirrors every second one by chance.
+    """
     count, side = crops.shape[0], crops.shape[1]
-    images = normalise(crops)
-
-    def uniform(low: float, high: float) -> Tensor:
-        return torch.rand(count, generator=random) * (high - low) + low
-
-    angle = uniform(-how.turn_degrees, how.turn_degrees) * (torch.pi / 180.0)
+    angle = _uniform(count, -how.turn_degrees, how.turn_degrees, random) * (torch.pi / 180.0)
     # The grid runs -1 to 1 over the 128 pixels; the door's crop is the middle 112 of them.
-    zoom = uniform(1.0 - how.zoom, 1.0 + how.zoom) * (CROP_SIZE / side)
-    mirror = torch.where(uniform(0.0, 1.0) < 0.5, -1.0, 1.0)
+    zoom = _uniform(count, 1.0 - how.zoom, 1.0 + how.zoom, random) * (CROP_SIZE / side)
+    chance = _uniform(count, 0.0, 1.0, random) < 0.5 if mirror is None else torch.full((count,), mirror)
+    sign = torch.where(chance, -1.0, 1.0)
     shift = 2.0 * how.shift_pixels / side
-    rows_x = torch.stack([zoom * angle.cos() * mirror, -zoom * angle.sin(), uniform(-shift, shift)], dim=1)
-    rows_y = torch.stack([zoom * angle.sin() * mirror, zoom * angle.cos(), uniform(-shift, shift)], dim=1)
-    grid = functional.affine_grid(torch.stack([rows_x, rows_y], dim=1), [count, 3, pixels, pixels], align_corners=False)
-    images = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    rows_x = [zoom * angle.cos() * sign, -zoom * angle.sin(), _uniform(count, -shift, shift, random)]
+    rows_y = [zoom * angle.sin() * sign, zoom * angle.cos(), _uniform(count, -shift, shift, random)]
+    moves = torch.stack([torch.stack(rows_x, dim=1), torch.stack(rows_y, dim=1)], dim=1)
+    grid = functional.affine_grid(moves, [count, 3, pixels, pixels], align_corners=False)
+    return functional.grid_sample(normalise(crops), grid, padding_mode="border", align_corners=False)
 
-    gain = uniform(1.0 - how.contrast, 1.0 + how.contrast)[:, None, None, None]
-    offset = uniform(-how.brightness, how.brightness)[:, None, None, None]
+
+def relight(images: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
+    """Light, colour, blur, noise: float32[N, 3, S, S], about -1 to 1 -> the same, changed in place."""
+    count, _, pixels, _ = images.shape
+    gain = _uniform(count, 1.0 - how.contrast, 1.0 + how.contrast, random)[:, None, None, None]
+    offset = _uniform(count, -how.brightness, how.brightness, random)[:, None, None, None]
     images = images * gain + offset
-    grey = uniform(0.0, 1.0) < how.grey_share
+    grey = _uniform(count, 0.0, 1.0, random) < how.grey_share
     # Rec. 601 luma, as cv2's and Pillow's grey.
     weights = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
     images[grey] = (images[grey] * weights).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    draw = uniform(0.0, 1.0)
+    draw = _uniform(count, 0.0, 1.0, random)
     for small, chosen in (
         (pixels // 2, draw < how.small_share / 2),
         (pixels // 4, draw > 1 - how.small_share / 2),
@@ -71,6 +85,10 @@ def augment(crops: Tensor, pixels: int, how: Augmentation, random: torch.Generat
         if bool(chosen.any()):
             shrunk = functional.interpolate(images[chosen], size=(small, small), mode="area")
             images[chosen] = functional.interpolate(shrunk, size=(pixels, pixels), mode="bilinear", align_corners=False)
-    strength = uniform(0.0, how.noise)[:, None, None, None]
+    strength = _uniform(count, 0.0, how.noise, random)[:, None, None, None]
     images = images + strength * torch.randn(images.shape, generator=random)
     return images.clamp(-1.0, 1.0)
+
+
+def _uniform(count: int, low: float, high: float, random: torch.Generator) -> Tensor:
+    return torch.rand(count, generator=random) * (high - low) + low

@@ -32,7 +32,6 @@ LICENCE: Final = "Trained on CelebA: for non-commercial research only"
 
 CELEBA: Final = "CelebA (Liu et al. 2015), non-commercial research"
 FAIRFACE: Final = "FairFace (Karkkainen and Joo 2021), CC BY 4.0"
-TEACHER: Final = "what the encoder of the package facesdk 0.0.8 (MIT by its metadata) says of both"
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ def sources(config: Config) -> list[str]:
     named = [CELEBA]
     if config.data.unnamed_images:
         named.append(FAIRFACE)
-    if any(stage.taught for stage in config.stage):
-        named.append(TEACHER)
+    named += [f"what the encoder {teacher.name} ({teacher.licence}) says of them" for teacher in config.teacher]
     return named
 
 

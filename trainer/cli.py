@@ -25,6 +25,15 @@ def _train(args: argparse.Namespace) -> None:
     train.train(settings, faces, split, out, say=lambda line: print(line, flush=True))
 
 
+def _distill(args: argparse.Namespace) -> None:
+    from trainer import config, distill, train  # noqa: PLC0415
+
+    settings = config.load(args.config)
+    faces, split = train.load_faces(settings, args.data, args.cache)
+    out = args.out or Path("runs") / settings.name
+    distill.distill(settings, faces, split, out, lambda line: print(line, flush=True), args.cache)
+
+
 def _evaluate(args: argparse.Namespace) -> None:
     from trainer import evaluate  # noqa: PLC0415
 
@@ -132,6 +141,12 @@ def build_parser() -> argparse.ArgumentParser:
     job.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
     _where(job)
     job.set_defaults(do=_train)
+
+    job = jobs.add_parser("distill", help="let public encoders teach, or go on with a stopped run; Ctrl-C saves")
+    job.add_argument("config", type=Path, help="a TOML file with [distill] and teachers, see trainer/configs")
+    job.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
+    _where(job)
+    job.set_defaults(do=_distill)
 
     job = jobs.add_parser("evaluate", help="measure a bundle on a published protocol")
     job.add_argument("bundle", type=Path)

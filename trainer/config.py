@@ -1,4 +1,7 @@
-"""A training run as a TOML file: everything that decides what comes out."""
+"""A training run as a TOML file: everything that decides what comes out.
+
+A run has stages, in which the siamese losses teach (`train`), or teachers (`distill`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from firmware_config.errors import BadInput
 
@@ -21,11 +24,13 @@ class _Part(BaseModel):
 
 
 class Network(_Part):
-    """Which network. `width` and `stem` are MobileFaceNet's, `dropout` is the tutorial's."""
+    """Which network. `width` and `stem` are MobileFaceNet's, `blocks` FusedFaceNet's, `dropout` the tutorial's."""
 
     kind: Literal["tutorial", "mobilefacenet", "fusedfacenet"]
     width: float = Field(default=1.0, gt=0, le=2)
     stem: int = Field(default=64, ge=4, le=128)
+    blocks: tuple[int, int] = (2, 2)
+    """Residual blocks on the 14x14 and on the 7x7 map."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
@@ -60,12 +65,62 @@ class Stage(_Part):
     """0 to begin with: from random weights a margin stalls the training."""
     triplet: float = Field(default=0.0, ge=0)
     contrastive: float = Field(default=0.0, ge=0)
-    taught: float = Field(default=0.0, ge=0)
-    """Weight of the squared distance to what the teacher says of the same crop."""
     batches: int = Field(default=0, ge=0)
     """Batches an epoch; 0: about as many as there are images for."""
     margin: float = Field(default=0.3, gt=0)
     """Of the triplet or contrastive loss, a distance."""
+
+
+class TeacherFile(_Part):
+    """A public face encoder that teaches: where its file is, how it wants its crops, what it may be used for."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,30}$")
+    asset: str = ""
+    """An entry of firmware_config/assets.toml, fetched and known by its sha256."""
+    onnx: str = ""
+    """Instead of an asset: path of an ONNX file, whose sha256 is then wanted too."""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    size: int = Field(default=112, ge=32, le=512)
+    """Side of the crop that it was trained on; the door's template is scaled to it."""
+    order: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Its pixels are (p - mean) / deviation with p 0 to 255, in its own order."""
+    weight: float = Field(default=1.0, gt=0)
+    """Of its unit rows beside those of the other teachers."""
+    maps: tuple[str, ...] = Field(default=(), max_length=2)
+    """Names of its tensors that the student's 14x14 and 7x7 maps shall tell too. One teacher at most has them."""
+    licence: str = Field(min_length=3)
+
+    @model_validator(mode="after")
+    def _one_file(self) -> TeacherFile:
+        if bool(self.asset) == bool(self.onnx) or bool(self.onnx) != bool(self.sha256):
+            raise ValueError("a teacher is an asset, or an onnx file with its sha256")
+        return self
+
+
+class Distillation(_Part):
+    """How the teachers' lessons are given."""
+
+    lessons: Literal["kept", "live"] = "kept"
+    """kept: the teachers look once at `views` fixed views of every crop, for CPUs. live: at every augmented crop
+    while the student learns, for a GPU."""
+    views: int = Field(default=2, ge=1, le=8)
+    """Kept views of each crop; every second one is mirrored."""
+    crops: int = Field(ge=1)
+    """Crops that the student sees altogether, over all workers."""
+    batch: int = Field(default=64, ge=2)
+    workers: int = Field(default=2, ge=1, le=64)
+    """Processes of one thread each, which meet in the middle of their weights every `sync` steps."""
+    sync: int = Field(default=8, ge=1)
+    rate: float = Field(default=0.02, gt=0)
+    """Muon's learning rate, for matrices and convolutions; half a cosine down to 0."""
+    rate_rest: float = Field(default=2e-3, gt=0)
+    """AdamW's, for all else."""
+    hints: float = Field(default=1.0, ge=0)
+    """Weight of the maps beside the embedding at the start; falls in a line to a twentieth."""
+    start: str = ""
+    """Folder of a run whose weights to begin with; its network may have fewer blocks."""
 
 
 class Config(_Part):
@@ -81,7 +136,17 @@ class Config(_Part):
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     network: Network
     data: Data
-    stage: tuple[Stage, ...] = Field(min_length=1)
+    stage: tuple[Stage, ...] = ()
+    teacher: tuple[TeacherFile, ...] = ()
+    distill: Distillation | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Config:
+        if bool(self.stage) == bool(self.distill) or bool(self.teacher) != bool(self.distill):
+            raise ValueError("a run has stages, or [distill] and teachers")
+        if sum(bool(teacher.maps) for teacher in self.teacher) > 1:
+            raise ValueError("only one teacher may give maps")
+        return self
 
 
 def load(path: Path) -> Config:

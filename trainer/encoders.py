@@ -151,13 +151,19 @@ class FusedFaceNet(nn.Module):
     MobileFaceNet's global depthwise convolution at the end (Chen et al. 2018).
     """
 
-    def __init__(self, stem: int = 32, stages: tuple[tuple[int, int], ...] = ((64, 2), (128, 2))) -> None:
+    CHANNELS: Final = (64, 128)
+    """Of the 14x14 and of the 7x7 map."""
+
+    def __init__(self, blocks: tuple[int, int] = (2, 2), stem: int = 32) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, stem, 8, 4, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU()]
         channels = stem
-        for after, blocks in stages:
+        self.ends: list[int] = []
+        """Layers whose outputs are the two maps."""
+        for after, count in zip(self.CHANNELS, blocks, strict=True):
             layers += [*_convolution(channels, after, 3, 2), nn.ReLU()]
-            layers += [FusedResidual(after) for _ in range(blocks)]
+            layers += [FusedResidual(after) for _ in range(count)]
+            self.ends.append(len(layers) - 1)
             channels = after
         self.features = nn.Sequential(*layers, *_convolution(channels, 512, 1), nn.ReLU())
         self.head = _global_head(512, CROP_SIZE // 16, EMBEDDING_SIZE)
@@ -172,6 +178,33 @@ class FusedFaceNet(nn.Module):
             places = CROP_SIZE // 16
             features = nn.functional.interpolate(features, size=(places, places), mode="bilinear", align_corners=False)
         return self.head(features)  # type: ignore[no-any-return]
+
+    def with_maps(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As `forward` at 112 pixels, with the maps float32[N, 64, 14, 14] and float32[N, 128, 7, 7] besides."""
+        maps: list[Tensor] = []
+        x = pixels
+        for number, layer in enumerate(self.features):
+            x = layer(x)
+            if number in self.ends:
+                maps.append(x)
+        return self.head(x), maps
+
+    def grow_from(self, smaller: FusedFaceNet) -> None:
+        """Takes the weights of a network with as many blocks or fewer. Those that it lacks begin as the identity:
+        ReLU(x + 0) is x where x is one already (Chen, Goodfellow, Shlens 2016)."""
+        begin = 0
+        begin_smaller = 0
+        for end, end_smaller in zip(
+            [*self.ends, len(self.features) - 1], [*smaller.ends, len(smaller.features) - 1], strict=True
+        ):
+            for k in range(end - begin + 1):
+                layer = self.features[begin + k]
+                if begin_smaller + k <= end_smaller:
+                    layer.load_state_dict(smaller.features[begin_smaller + k].state_dict())
+                else:
+                    nn.init.zeros_(layer.layers[-1].weight)  # type: ignore[union-attr,index]
+            begin, begin_smaller = end + 1, end_smaller + 1
+        self.head.load_state_dict(smaller.head.state_dict())
 
 
 def _global_head(channels: int, side: int, outputs: int) -> nn.Sequential:

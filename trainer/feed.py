@@ -34,8 +34,8 @@ def step_seed(config: Config, step: int) -> int:
 
 def prepared(
     config: Config, stage: Stage, faces: data.Faces, rows: Iterable[data.IntArray], step: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """rows: an epoch's batches, the first of which is for step + 1 -> images, identities, rows, both int64[N].
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """rows: an epoch's batches, the first of which is for step + 1 -> images and identities, int64[N].
 
     Images are float32[N, 1, 100, 100], 0 to 1, for the tutorial's network; for the door's they are augmented,
     float32[N, 3, S, S], about -1 to 1.
@@ -49,7 +49,7 @@ def prepared(
             random = torch.Generator().manual_seed(step_seed(config, number))
             images = augment(pixels[at], stage.pixels, Augmentation(), random)
             images = images.contiguous(memory_format=torch.channels_last)
-        yield images, identities[at], at
+        yield images, identities[at]
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from firmware_config.errors import BadState
+from firmware_config.errors import BadInput, BadState
 from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE, FloatArray, ImageArray
 from firmware_config.files import write_atomic
 from trainer import data, losses
@@ -25,7 +25,6 @@ from trainer.config import Config, Stage
 from trainer.encoders import FusedFaceNet, MobileFaceNet, Tutorial
 from trainer.feed import ahead, batches, prepared, step_seed
 from trainer.metrics import equal_error_rate, pair_table, true_accept_rate
-from trainer.teacher import taught
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -73,7 +72,7 @@ def build_network(config: Config) -> nn.Module:
     if config.network.kind == "tutorial":
         return Tutorial(config.network.dropout)
     if config.network.kind == "fusedfacenet":
-        network: nn.Module = FusedFaceNet()
+        network: nn.Module = FusedFaceNet(config.network.blocks)
     else:
         network = MobileFaceNet(config.network.width, config.network.stem)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -106,11 +105,9 @@ def build_run(config: Config, people: int) -> Run:
     return Run(network, head, optimiser)
 
 
-def loss_of(stage: Stage, run: Run, embeddings: Tensor, identities: Tensor, targets: Tensor | None = None) -> Tensor:
-    """The stage's losses, weighted and added up. targets: float32[N, 128], the teacher's unit rows."""
+def loss_of(stage: Stage, run: Run, embeddings: Tensor, identities: Tensor) -> Tensor:
+    """The stage's losses, weighted and added up."""
     total = embeddings.new_zeros(())
-    if stage.taught and targets is not None:
-        total = total + stage.taught * losses.regression(nn.functional.normalize(embeddings), targets)
     if stage.arcface and run.head is not None:
         run.head.margin = math.radians(stage.arcface_margin_degrees)  # type: ignore[assignment]
         total = total + stage.arcface * run.head(embeddings, identities)
@@ -127,15 +124,18 @@ def loss_of(stage: Stage, run: Run, embeddings: Tensor, identities: Tensor, targ
 def train(  # noqa: PLR0915 - flat on purpose: the loop is read top to bottom
     config: Config, faces: data.Faces, split: data.Split, folder: Path, say: Callable[[str], None] = print
 ) -> Run:
-    """Trains, or goes on with, the run kept in `folder`. Raises BadState when that is of another configuration.
+    """Trains, or goes on with, the run kept in `folder`.
+
+    Raises BadState when that is of another configuration, BadInput for a configuration without stages.
 
     Ctrl-C saves and raises KeyboardInterrupt. The flat loop is nanoGPT's.
     """
+    if not config.stage:
+        raise BadInput(f"{config.name} has teachers and no stages: use `latchkey-trainer distill`.")
     torch.set_num_threads(config.threads)
     training = faces.take(split.train)
     validation = faces.take(split.validation)
     folder.mkdir(parents=True, exist_ok=True)
-    targets = torch.from_numpy(taught(training, folder, say)) if any(s.taught for s in config.stage) else None
     run = resume(config, training, folder) or build_run(config, training.people)
     steps_each = [sum(1 for _ in batches(s, training.identities, config.seed, 0)) for s in config.stage]
     total = sum(steps * stage.epochs for steps, stage in zip(steps_each, config.stage, strict=True))
@@ -156,7 +156,7 @@ def train(  # noqa: PLR0915 - flat on purpose: the loop is read top to bottom
                 worked += cost * skipped
                 rows = islice(batches(stage, training.identities, config.seed, epoch), skipped, None)
                 feed = ahead(prepared(config, stage, training, rows, step))
-                for number, (images, identities, at) in enumerate(feed, start=skipped):
+                for number, (images, identities) in enumerate(feed, start=skipped):
                     step += 1
                     worked += cost
                     part = (stage_epoch * steps + number) / (stage.epochs * steps)
@@ -168,8 +168,7 @@ def train(  # noqa: PLR0915 - flat on purpose: the loop is read top to bottom
 
                     run.network.train()
                     torch.manual_seed(step_seed(config, step))  # dropout's
-                    lesson = None if targets is None else targets[at]
-                    loss = loss_of(stage, run, run.network(images), identities, lesson)
+                    loss = loss_of(stage, run, run.network(images), identities)
                     run.optimiser.zero_grad(set_to_none=True)
                     loss.backward()  # type: ignore[no-untyped-call]
                     parameters = [p for group in run.optimiser.param_groups for p in group["params"]]

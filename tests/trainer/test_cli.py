@@ -40,7 +40,7 @@ def test_what_is_not_there_is_said(arguments: list[str], part: str, capsys: pyte
 
 def test_missing_data_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     door = Path(train.__file__).parent / "configs/door.toml"
-    assert main(["train", str(door), "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert main(["distill", str(door), "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "--data DIR" in _sentence(capsys)
 
 

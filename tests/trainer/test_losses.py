@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -74,3 +75,13 @@ def test_regression_to_a_teacher_against_a_loop() -> None:
     expected = sum(_distance(a, b) ** 2 for a, b in zip(said, wanted, strict=True)) / 9
     assert float(losses.regression(said, wanted)) == pytest.approx(expected, rel=1e-4)
     assert float(losses.regression(said, said)) == 0.0
+
+
+def test_regression_is_the_mean_squared_distance() -> None:
+    random = np.random.default_rng(4)
+    student, target = random.normal(size=(6, 8)), random.normal(size=(6, 8))
+    expected = (
+        sum(sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) for x, y in zip(student, target, strict=True)) / 6
+    )
+    found = losses.regression(torch.from_numpy(student), torch.from_numpy(target))
+    assert float(found) == pytest.approx(expected)

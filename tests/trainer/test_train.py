@@ -101,5 +101,12 @@ def test_all_that_is_wrong_in_a_configuration_is_said_at_once(tmp_path: Path) ->
     path.write_text('name = "UPPER"\nsped = 3\n[network]\nkind = "resnet"\n[data]\nsource = "att"\n')
     with pytest.raises(BadInput) as caught:
         configuration.load(path)
-    for part in ("name", "sped", "network.kind", "stage"):
+    for part in ("name", "sped", "network.kind"):
         assert part in str(caught.value)
+
+
+def test_a_run_has_stages_or_teachers(tmp_path: Path) -> None:
+    path = tmp_path / "none.toml"
+    path.write_text('name = "none"\n[network]\nkind = "fusedfacenet"\n[data]\nsource = "shards"\n')
+    with pytest.raises(BadInput, match="stages, or \\[distill\\] and teachers"):
+        configuration.load(path)

@@ -1,39 +1,25 @@
-"""A public face encoder whose embeddings the door's encoder learns to repeat.
-
-With a thousand people of five photos each, who is who teaches slowly; a vector a picture teaches at once
-(Romero et al. 2015, regression to a teacher's output). Nothing of the teacher goes into the bundle: only what it said
-about our training crops is learned from.
-"""
+"""The encoder of the package facesdk, which teaches: its weights are read without running what is in the file."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from firmware_config.assets import fetch
 from firmware_config.errors import BadState
-from firmware_config.face import EMBEDDING_SIZE, FloatArray
-from firmware_config.files import write_atomic
-from trainer.data import Faces
+from firmware_config.face import EMBEDDING_SIZE
 from trainer.encoders import MOBILEFACENET_STAGES
 
 ASSET: Final = "facesdk"
 MEMBER: Final = "facesdk-0.0.8/facesdk/model.pt"
-PIXEL_MEAN: Final = (0.485, 0.456, 0.406)
-PIXEL_DEVIATION: Final = (0.229, 0.224, 0.225)
-"""ImageNet's, RGB, pixels 0 to 1: what the teacher was trained with."""
-BATCH: Final = 32
-SAID_EVERY: Final = 100
-"""Batches between two lines of progress."""
+MAPS: Final = {"map14": 11, "map7": 14}
+"""The last blocks on the 14x14 and on the 7x7 map, 128 channels each."""
 
 
 def _activated(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -61,7 +47,8 @@ class _Block(nn.Module):
 class Teacher(nn.Module):
     """The MobileFaceNet of foamliu's facesdk 0.0.8, module for module, so that its weights fit by name.
 
-    crops: uint8[N, 112, 112, 3] RGB -> float32[N, 128], unit rows. Chen et al. 2018.
+    pixels: float32[N, 3, 112, 112] RGB, normalised as ImageNet -> float32[N, 128] before it is made unit length, and
+    the two maps, float32[N, 128, 14, 14] and float32[N, 128, 7, 7]. Chen et al. 2018.
     """
 
     def __init__(self) -> None:
@@ -89,16 +76,18 @@ class Teacher(nn.Module):
         self.conv3 = nn.Conv2d(512, EMBEDDING_SIZE, 1)
         self.bn = nn.BatchNorm2d(EMBEDDING_SIZE)
 
-    def forward(self, crops: Tensor) -> Tensor:
-        """crops: uint8[N, 112, 112, 3] RGB -> float32[N, 128], unit rows."""
-        mean = torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1)
-        deviation = torch.tensor(PIXEL_DEVIATION).view(1, 3, 1, 1)
-        x = self.conv1((crops.permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """pixels: float32[N, 3, 112, 112] -> embeddings and maps, as above."""
+        x = self.conv1(pixels)
         x = torch.relu(self.dw_conv["bn1"](self.dw_conv["depthwise"](x)))
         x = torch.relu(self.dw_conv["bn2"](self.dw_conv["pointwise"](x)))
-        x = self.conv2(self.features(x))
-        x = self.gdconv["bn"](self.gdconv["depthwise"](x))
-        return nn.functional.normalize(self.bn(self.conv3(x)).flatten(1))
+        maps: list[Tensor] = []
+        for number, block in enumerate(self.features):
+            x = block(x)
+            if number in MAPS.values():
+                maps.append(x)
+        x = self.gdconv["bn"](self.gdconv["depthwise"](self.conv2(x)))
+        return self.bn(self.conv3(x)).flatten(1), maps[0], maps[1]
 
 
 def load_teacher(cache_dir: Path | None = None) -> Teacher:
@@ -117,30 +106,3 @@ def load_teacher(cache_dir: Path | None = None) -> Teacher:
     except (pickle.UnpicklingError, RuntimeError, TypeError, AttributeError) as error:
         raise BadState(f"{MEMBER} does not hold the teacher's weights and nothing else: {error}") from error
     return teacher.eval()
-
-
-def taught(faces: Faces, folder: Path, say: Callable[[str], None], cache_dir: Path | None = None) -> FloatArray:
-    """What the teacher says of each crop, computed once and kept in `folder`: float32[M, 128], unit rows.
-
-    faces: crops of 128x128, of which the door's middle 112x112 is shown. About 10 ms a crop and core.
-    Raises LostLink, BadState.
-    """
-    name = hashlib.sha256((faces.fingerprint() + ASSET + MEMBER).encode()).hexdigest()[:16]
-    path = folder / f"taught-{name}.npy"
-    if path.exists():
-        kept: FloatArray = np.load(path, allow_pickle=False)
-        if kept.shape == (len(faces), EMBEDDING_SIZE):
-            return kept
-    teacher = load_teacher(cache_dir)
-    crops = faces.centre()
-    found = np.empty((len(crops), EMBEDDING_SIZE), dtype=np.float32)
-    with torch.inference_mode():
-        for number, start in enumerate(range(0, len(crops), BATCH)):
-            part = torch.from_numpy(np.ascontiguousarray(crops[start : start + BATCH]))
-            found[start : start + BATCH] = teacher(part).numpy()
-            if number % SAID_EVERY == 0:
-                say(f"teacher: {start} of {len(crops)} crops")
-    stream = io.BytesIO()
-    np.save(stream, found)
-    write_atomic(path, stream.getvalue(), 0o644)
-    return found

@@ -1,0 +1,214 @@
+"""The student learns what the teachers say, and a stopped run goes on exactly where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from firmware_config.errors import BadInput, BadState
+from tests.makers_teacher import tiny_teacher
+from trainer import distill, train
+from trainer.averaging import Centre
+from trainer.bundling import load_trained, sources
+from trainer.config import Config
+from trainer.encoders import FusedFaceNet
+from trainer.lessons import Aim
+from trainer.muon import Muon, orthogonal
+from trainer.student import begin_from
+
+
+def config_of(folder: Path, **plan: object) -> Config:
+    """A distillation in miniature: two teachers of 90 and 70 numbers, one of which gives maps."""
+    first = tiny_teacher(folder / "first.onnx", rows=90)
+    second = tiny_teacher(folder / "second.onnx", rows=70, seed=2).model_copy(update={"maps": (), "weight": 0.5})
+    return Config.model_validate(
+        {
+            "name": "tiny",
+            "seed": 5,
+            "threads": 1,
+            "network": {"kind": "fusedfacenet", "blocks": [1, 1]},
+            "data": {"source": "shards", "unnamed_images": 4, "calibration_people": 4, "validation_people": 2},
+            "teacher": [first.model_dump(), second.model_dump()],
+            "distill": {"crops": 32, "batch": 8, "workers": 1, **plan},
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def fewer_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty crops have no 128 independent numbers: the tiny teachers' rows are aimed by a fixed matrix instead."""
+    matrix = np.linalg.qr(np.random.default_rng(0).normal(size=(160, 128)))[0].astype(np.float32)
+
+    def aim(rows: np.ndarray) -> Aim:
+        return Aim(np.zeros(160, np.float32), matrix)
+
+    monkeypatch.setattr("trainer.kept.fit_aim", aim)
+    monkeypatch.setattr("trainer.lessons.fit_aim", aim)
+
+
+def quiet(_line: str) -> None:
+    return
+
+
+def losses(school: distill.School) -> list[float]:
+    return [entry["loss"] for entry in school.workers[0].history]
+
+
+@pytest.mark.parametrize("lessons", ["kept", "live"])
+def test_the_student_comes_nearer_to_its_teachers(shard_folder: Path, tmp_path: Path, lessons: str) -> None:
+    config = config_of(tmp_path, lessons=lessons, crops=160)
+    faces, split = train.load_faces(config, shard_folder)
+    school = distill.distill(config, faces, split, tmp_path / "run", quiet)
+    assert np.mean(losses(school)[-5:]) < 0.8 * np.mean(losses(school)[:3])
+    assert {"eer", "tar_1e-2"} <= school.workers[0].history[-1].keys()
+    trained = load_trained(tmp_path / "run")
+    assert trained.step == 20
+    assert [name for name in sources(config) if "first" in name and "made up for a test" in name]
+
+
+def test_a_stopped_run_ends_like_one_that_was_not(
+    shard_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(tmp_path)
+    faces, split = train.load_faces(config, shard_folder)
+    whole = distill.distill(config, faces, split, tmp_path / "whole", quiet)
+    real = distill.lesson_loss
+    seen: list[int] = []
+
+    def stopped(*arguments: object) -> torch.Tensor:
+        seen.append(1)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(distill, "lesson_loss", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        distill.distill(config, faces, split, tmp_path / "stopped", quiet)
+    monkeypatch.setattr(distill, "lesson_loss", real)
+    assert load_trained(tmp_path / "stopped").step == 2
+    resumed = distill.distill(config, faces, split, tmp_path / "stopped", quiet)
+    assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4)
+
+
+def test_a_stopped_writing_of_lessons_asks_only_for_the_rest(
+    shard_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(tmp_path)
+    faces, split = train.load_faces(config, shard_folder)
+    training = faces.take(split.train)
+    monkeypatch.setattr("trainer.kept.BATCH", 8)
+    monkeypatch.setattr("trainer.kept.SAID_EVERY", 1)
+    looked: list[int] = []
+    real = distill.load_teacher
+
+    def counting(stop_at: int) -> Callable[..., object]:
+        def load(*arguments: object) -> object:
+            teacher = real(*arguments)  # type: ignore[arg-type]
+            say = teacher.say
+
+            def counted(crops: np.ndarray) -> object:
+                looked.append(len(crops))
+                if len(looked) == stop_at:
+                    raise KeyboardInterrupt
+                return say(crops)
+
+            monkeypatch.setattr(teacher, "say", counted)
+            return teacher
+
+        return load
+
+    def write(folder: str) -> distill.Lessons:
+        return distill.open_lessons(config, config.distill, training, tmp_path / folder, quiet, None)  # type: ignore[arg-type]
+
+    whole = write("whole")
+    monkeypatch.setattr(distill, "load_teacher", counting(stop_at=9))
+    with pytest.raises(KeyboardInterrupt):
+        write("stopped")
+    looked.clear()
+    monkeypatch.setattr(distill, "load_teacher", counting(stop_at=-1))
+    resumed = write("stopped")
+    assert sum(looked) < 2 * 3 * len(training)
+    rows, random = np.arange(len(training)), torch.Generator()
+    for view in (0, 1):
+        one, other = whole.read(view, rows, random), resumed.read(view, rows, random)
+        assert torch.equal(one.crops, other.crops)
+        assert torch.allclose(one.targets, other.targets, atol=1e-6)
+        assert all(torch.equal(a, b) for a, b in zip(one.maps, other.maps, strict=True))
+    monkeypatch.setattr(distill, "load_teacher", counting(stop_at=1))
+    write("stopped")  # all there: nobody is asked
+
+
+def test_lessons_of_another_teacher_are_not_taken_for_ours(shard_folder: Path, tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    faces, split = train.load_faces(config, shard_folder)
+    distill.distill(config, faces, split, tmp_path / "run", quiet)
+    other = config.model_copy(update={"teacher": config.teacher[::-1]})
+    with pytest.raises(BadState, match="Choose another --out"):
+        distill.distill(other, faces, split, tmp_path / "run", quiet)
+
+
+def test_workers_meet_in_the_middle(shard_folder: Path, tmp_path: Path) -> None:
+    config = config_of(tmp_path, workers=2, batch=4, crops=64, sync=2)
+    faces, split = train.load_faces(config, shard_folder)
+    school = distill.distill(config, faces, split, tmp_path / "run", quiet)
+    assert [worker.step for worker in school.workers] == [8, 8]
+    first, second = (next(iter(worker.student.parameters())).detach() for worker in school.workers)
+    middle = next(iter(school.result.parameters())).detach()
+    assert float((first - middle).norm()) < float(middle.norm())
+    assert not torch.equal(first, second)
+
+
+def test_the_centre_and_a_worker_go_half_way() -> None:
+    network = torch.nn.Linear(2, 2, bias=False)
+    torch.nn.init.zeros_(network.weight)
+    centre = Centre(network, workers=2)
+    torch.nn.init.ones_(network.weight)
+    centre.meet(network)
+    assert torch.equal(network.weight, torch.full((2, 2), 0.5))
+    centre.give(network)
+    assert torch.equal(network.weight, torch.full((2, 2), 0.5))
+
+
+def test_a_run_grows_from_a_smaller_one_without_a_change(shard_folder: Path, tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    faces, split = train.load_faces(config, shard_folder)
+    school = distill.distill(config, faces, split, tmp_path / "run", quiet)
+    larger = FusedFaceNet((3, 2))
+    begin_from(larger, tmp_path / "run")
+    images = torch.rand(2, 3, 112, 112)
+    with torch.inference_mode():
+        before, after = school.result.network.eval()(images), larger.eval()(images)
+    assert torch.allclose(before, after, atol=1e-5)
+    with pytest.raises(BadInput, match="should start from"):
+        begin_from(larger, tmp_path / "nowhere")
+
+
+def test_stages_and_teachers_do_not_mix(shard_folder: Path, tmp_path: Path, tiny_door: Config) -> None:
+    config = config_of(tmp_path)
+    faces, split = train.load_faces(config, shard_folder)
+    with pytest.raises(BadInput, match="latchkey-trainer distill"):
+        train.train(config, faces, split, tmp_path / "run", quiet)
+    with pytest.raises(BadInput, match="latchkey-trainer train"):
+        distill.distill(tiny_door, faces, split, tmp_path / "run", quiet)
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (6, 2, 3, 3)])
+def test_an_orthogonal_update_has_singular_values_of_about_one(shape: tuple[int, ...]) -> None:
+    gradient = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    values = torch.linalg.svdvals(orthogonal(gradient).reshape(len(gradient), -1))
+    assert float(values.min()) > 0.4
+    assert float(values.max()) < 1.3
+
+
+def test_muon_goes_down_a_bowl() -> None:
+    weights = torch.nn.Parameter(torch.eye(3) * 2.0)
+    optimiser = Muon([weights], lr=0.1)
+    for _ in range(60):
+        optimiser.zero_grad()
+        weights.square().sum().backward()
+        optimiser.step()
+    assert float(weights.detach().square().sum()) < 1.0

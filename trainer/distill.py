@@ -1,0 +1,250 @@
+"""Teachers teach a student: the loop, its workers, and a checkpoint that a stopped run goes on from."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from firmware_config.errors import BadInput, BadState
+from firmware_config.files import write_atomic
+from trainer import data
+from trainer.augment import Augmentation, normalise, relight
+from trainer.averaging import Centre
+from trainer.config import Config, Distillation
+from trainer.kept import KeptLessons
+from trainer.lessons import Lessons, LiveLessons, order
+from trainer.muon import optimisers
+from trainer.student import LEAST_HINTS, Student, build_student, lesson_loss
+from trainer.teachers import load_teacher
+from trainer.train import CHECKPOINT, LOG, validate
+
+LIGHT: Final = Augmentation(grey_share=0.25, small_share=0.15)
+"""What the student's crops go through and the teachers' do not: it shall say of a dark, grey, small or noisy face what
+they say of a clear one."""
+STEPS_BETWEEN_LINES: Final = 50
+LOOK_S: Final = 1.0
+"""Between two looks at how far the workers are."""
+
+
+@dataclass
+class Worker:
+    """One copy of the student with its optimisers. The lock is held during a step, so that nothing half done is
+    saved."""
+
+    number: int
+    student: Student
+    optimisers: list[torch.optim.Optimizer]
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass
+class School:
+    """All that a stopped run needs to go on."""
+
+    config: Config
+    plan: Distillation
+    images: str
+    """Fingerprint of the training crops."""
+    result: Student
+    """Takes the centre's weights when they are wanted."""
+    centre: Centre
+    workers: list[Worker]
+    steps: int
+    """Of each worker, altogether."""
+
+
+def distill(
+    config: Config,
+    faces: data.Faces,
+    split: data.Split,
+    folder: Path,
+    say: Callable[[str], None] = print,
+    cache_dir: Path | None = None,
+) -> School:
+    """Teaches, or goes on with, the run kept in `folder`.
+
+    Raises BadInput for a configuration without teachers, BadState when the folder is of another run, LostLink when a
+    teacher cannot be fetched. Ctrl-C saves and raises KeyboardInterrupt. Hinton, Vinyals, Dean 2015.
+    """
+    if config.distill is None:
+        raise BadInput(f"{config.name} has stages and no teachers: use `latchkey-trainer train`.")
+    plan = config.distill
+    torch.set_num_threads(1 if plan.workers > 1 else config.threads)
+    training, validation = faces.take(split.train), faces.take(split.validation)
+    lessons = open_lessons(config, plan, training, folder, say, cache_dir)
+    school = build_school(config, plan, lessons, training)
+    resume(school, folder)
+    say(f"{config.name}: {len(training)} crops, {school.steps} steps of {plan.workers} x {plan.batch}")
+
+    stop = threading.Event()
+    saved = time.monotonic()
+    with ThreadPoolExecutor(plan.workers) as pool:
+        try:
+            running = [pool.submit(learn, school, worker, lessons, stop) for worker in school.workers]
+            said = school.workers[0].step
+            while wait(running, timeout=LOOK_S).not_done:
+                first = school.workers[0]
+                if any(each.done() and each.exception() for each in running):
+                    break
+                if first.step - said >= STEPS_BETWEEN_LINES:
+                    said = first.step
+                    say(line_of(school))
+                if time.monotonic() - saved > config.checkpoint_minutes * 60:
+                    save(school, folder)
+                    saved = time.monotonic()
+        finally:
+            stop.set()
+            wait(running)
+            save(school, folder)
+    for each in running:
+        each.result()
+    if len(validation):
+        scores = validate(config, school.result.network, validation, 112)
+        say("validation: " + ", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+        school.workers[0].history[-1].update(scores)
+        save(school, folder)
+    return school
+
+
+def open_lessons(
+    config: Config,
+    plan: Distillation,
+    training: data.Faces,
+    folder: Path,
+    say: Callable[[str], None],
+    cache_dir: Path | None,
+) -> Lessons:
+    """The lessons that the configuration asks for; kept ones are written first, into folder/lessons."""
+    if plan.lessons == "live":
+        return LiveLessons(
+            [load_teacher(file, cache_dir, config.threads) for file in config.teacher], training, config.seed
+        )
+    kept = KeptLessons(config, training, folder / "lessons")
+    kept.prepare(lambda: [load_teacher(file, cache_dir, config.threads) for file in config.teacher], say)
+    return kept
+
+
+def build_school(config: Config, plan: Distillation, lessons: Lessons, training: data.Faces) -> School:
+    """A run at step 0. Raises BadInput, BadState."""
+    result = build_student(config, lessons.map_channels())
+    workers = [
+        Worker(number, student, optimisers(student, plan.rate, plan.rate_rest))
+        for number, student in enumerate(copy.deepcopy(result).to(device_of(plan)) for _ in range(plan.workers))
+    ]
+    steps = max(1, plan.crops // (plan.batch * plan.workers))
+    return School(config, plan, training.fingerprint(), result, Centre(result, plan.workers), workers, steps)
+
+
+def learn(school: School, worker: Worker, lessons: Lessons, stop: threading.Event) -> None:
+    """One worker's steps, until all are done or `stop` is set."""
+    config, plan = school.config, school.plan
+    device = device_of(plan)
+    turns = order(lessons.count, lessons.views, plan.batch, worker.number, plan.workers, config.seed)
+    for view, rows in islice(turns, worker.step, school.steps):
+        if stop.is_set():
+            break
+        chance = ((config.seed * 1009 + worker.number) * 1_000_003 + worker.step) % 2**63
+        random = torch.Generator().manual_seed(chance)
+        lesson = lessons.read(view, rows, random)
+        images = (
+            relight(normalise(lesson.crops), LIGHT, random).contiguous(memory_format=torch.channels_last).to(device)
+        )
+        lesson = lesson.to(device)
+        part = worker.step / school.steps
+        warm = min(1.0, (worker.step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+        with worker.lock:
+            for optimiser, rate in zip(worker.optimisers, (plan.rate, plan.rate_rest), strict=True):
+                for group in optimiser.param_groups:
+                    group["lr"] = warm * rate * (1 + math.cos(math.pi * part)) / 2
+                optimiser.zero_grad(set_to_none=True)
+            worker.student.train()
+            embeddings, maps = worker.student(images)
+            loss = lesson_loss(embeddings, maps, lesson, plan.hints * max(LEAST_HINTS, 1 - part))
+            loss.backward()  # type: ignore[no-untyped-call]
+            for optimiser in worker.optimisers:
+                optimiser.step()
+            worker.step += 1
+            worker.history.append({"step": worker.step, "worker": worker.number, "loss": float(loss.detach())})
+            if worker.step % plan.sync == 0 or worker.step == school.steps:
+                school.centre.meet(worker.student)
+
+
+def device_of(plan: Distillation) -> torch.device:
+    """A GPU only for live lessons: kept ones are written for machines without."""
+    return torch.device("cuda" if plan.lessons == "live" and torch.cuda.is_available() else "cpu")
+
+
+def line_of(school: School) -> str:
+    """Progress of the first worker, for a person."""
+    first = school.workers[0]
+    recent = [entry["loss"] for entry in first.history[-STEPS_BETWEEN_LINES:]]
+    return f"step {first.step}/{school.steps} loss {sum(recent) / len(recent):.3f}"
+
+
+def save(school: School, folder: Path) -> None:
+    """Checkpoint and log, each replaced whole. Workers wait for it between two steps."""
+    locked = [worker.lock for worker in school.workers]
+    for lock in locked:
+        lock.acquire()
+    try:
+        school.centre.give(school.result)
+        state: dict[str, Any] = {
+            "config": school.config.model_dump(mode="json"),
+            "images": school.images,
+            "network": school.result.network.state_dict(),
+            "adaptors": school.result.adaptors.state_dict(),
+            "step": school.workers[0].step,
+            "workers": [
+                {
+                    "student": worker.student.state_dict(),
+                    "optimisers": [optimiser.state_dict() for optimiser in worker.optimisers],
+                    "step": worker.step,
+                    "history": worker.history,
+                }
+                for worker in school.workers
+            ],
+        }
+        stream = io.BytesIO()
+        torch.save(state, stream)
+    finally:
+        for lock in locked:
+            lock.release()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / CHECKPOINT, stream.getvalue(), 0o644)
+    lines = [json.dumps(entry) + "\n" for worker in state["workers"] for entry in worker["history"]]
+    write_atomic(folder / LOG, "".join(lines).encode(), 0o644)
+
+
+def resume(school: School, folder: Path) -> None:
+    """Puts every worker where it was. Raises BadState when the folder's run has other settings, crops or workers."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    kept = Config.model_validate(state["config"])
+    same = (kept.network, kept.data, kept.seed, kept.teacher, state["images"], len(state["workers"]))
+    config = school.config
+    if same != (config.network, config.data, config.seed, config.teacher, school.images, school.plan.workers):
+        raise BadState(f"{path} was made from another network, split, teacher or images. Choose another --out folder.")
+    school.result.network.load_state_dict(state["network"])
+    school.result.adaptors.load_state_dict(state["adaptors"])
+    school.centre = Centre(school.result, school.plan.workers)
+    for worker, was in zip(school.workers, state["workers"], strict=True):
+        worker.student.load_state_dict(was["student"])
+        for optimiser, memory in zip(worker.optimisers, was["optimisers"], strict=True):
+            optimiser.load_state_dict(memory)
+        worker.step, worker.history = int(was["step"]), list(was["history"])
