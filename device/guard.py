@@ -3,7 +3,7 @@
 It is raised for the person whom somebody nearly passes for, and for nobody else. Guessing goes for somebody, while
 strangers who walk past resemble now this and now that one: with twenty people enrolled, the default encoder at a
 false match rate of 1e-3 and a stranger every two seconds, one guard for all was up for 77 % of the time and kept
-members out (tests/device/test_passers_by.py counts this guard).
+members out; docs/adr/0011 counts both.
 """
 
 from __future__ import annotations
