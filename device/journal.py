@@ -99,11 +99,6 @@ class Journal:
         return self.stores.audit.head if self.stores.audit is not None else Head()
 
     @property
-    def whole(self) -> bool:
-        """True when everything that happened is on disk."""
-        return not self._owed
-
-    @property
     def has_room(self) -> bool:
         """False when one record more could be kept neither on disk nor in memory: the daemon opens nothing then."""
         return len(self._owed) < OWED_LIMIT

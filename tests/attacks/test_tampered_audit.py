@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from device.audit import HEAD_FILE, Audit, verify
+from device.ledger import Line
 from device.segments import segments
 from firmware_config.chain import Head, canonical, link_hash
 from firmware_config.errors import BadState
@@ -150,3 +153,26 @@ def test_a_head_that_somebody_else_kept_finds_a_whole_folder_put_back(folder: Pa
         verify(folder, KEY, newest)
     with pytest.raises(BadState, match="another record stood here"):
         verify(folder, KEY, Head(5, "ab" * 32))
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
+def test_no_bytes_in_place_of_a_line_do_anything_but_being_refused(data: bytes) -> None:
+    with pytest.raises(BadState):
+        Line.read(data + b"\n", "line 1")
+
+
+hostile = st.none() | st.integers() | st.floats() | st.text() | st.lists(st.integers()) | st.booleans()
+
+
+@given(st.fixed_dictionaries({"seq": hostile, "prev": hostile, "hash": hostile, "sealed": hostile}))
+def test_no_values_in_a_line_do_anything_but_being_refused(values: dict[str, object]) -> None:
+    with pytest.raises(BadState):
+        Line.read(json.dumps(values).encode() + b"\n", "line 1")
+
+
+@given(st.binary(max_size=5000))
+def test_no_bytes_in_place_of_the_head_pass(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    folder = tmp_path_factory.mktemp("audit")
+    (folder / HEAD_FILE).write_bytes(data)
+    with pytest.raises(BadState):
+        verify(folder, KEY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,17 @@ def test_what_is_sealed_opens_with_the_key_on_its_topic_only() -> None:
         KEY.open("latchkey/office/back/roster", sealed)
     with pytest.raises(SealRefused):
         SecretKey.generate().open(TOPIC, sealed)
+
+
+def test_a_derived_key_is_hkdf_of_rfc_5869_one_for_each_use() -> None:
+    secret = bytes(range(32))
+    extracted = hmac.new(bytes(32), secret, sha256).digest()
+    expanded = hmac.new(extracted, b"latchkey-derive-1|door-audit" + b"\x01", sha256).digest()
+    sealed = SecretKey(expanded).seal(TOPIC, b"secret")
+    assert KEY.derive("door-audit").open(TOPIC, sealed) == b"secret"
+    for other in (KEY, KEY.derive("door-outbox"), SecretKey.generate().derive("door-audit")):
+        with pytest.raises(SealRefused):
+            other.open(TOPIC, sealed)
 
 
 @given(st.binary(max_size=64), st.data())
