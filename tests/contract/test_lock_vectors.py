@@ -17,6 +17,7 @@ from firmware_config.keys import SecretKey
 from firmware_config.lockrule import LockRule
 from firmware_config.messages import LockCommand, LockResult, MessageRefused, decode
 from tests.contract import make_lock_vectors
+from tests.contract.lock_steps import text
 from tests.lock_firmware import Firmware, build
 
 TOPIC = "latchkey/office/front/lock/command"
@@ -138,9 +139,9 @@ def test_the_firmware_answers_as_the_vectors_say(program: Path, family: str) -> 
 
 # Good commands for another door, so that nothing is spent and each example stands alone.
 SEEDS = [
-    make_lock_vectors.text(door="office/back"),
-    make_lock_vectors.text(door="a/\u20ac\U0001f600", more=[1, {"a": None, "b": [True, -1.5e-7]}]),
-    make_lock_vectors.text(door="a\\/b", action="lock", more='"\\\b\u0000'),
+    text(door="office/back"),
+    text(door="a/\u20ac\U0001f600", more=[1, {"a": None, "b": [True, -1.5e-7]}]),
+    text(door="a\\/b", action="lock", more='"\\\b\u0000'),
 ]
 SCRAPS = [
     *'{}[]",:\\/u0123456789eE+-.atrufnlsINy \n',
