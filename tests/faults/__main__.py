@@ -21,10 +21,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.faults.bench import Findings
 from tests.faults.rows import all_rows
-from tests.faults.runner import main_of_part, run_row
+from tests.faults.runner import main_of_part, run_parts
 
 SHORT_SEED = 1
+SHORT_JOBS = 4
+LONG_JOBS = 2
+"""Parts at once: most of a part is waiting, but what it measures should not be this machine's want of cores."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,22 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     until = time.monotonic() + (options.hours * 3600 if options.hours else float("inf"))
     ci = os.environ.get("CI") == "true"
     print(f"Seed {seed}; files of what goes wrong stay in {folder}.", flush=True)
+    counts = {name: options.count or (rows[name].short if options.short else rows[name].long) for name in chosen}
+    parts = {name: rows[name].parts(seed, counts[name], folder, options.short) for name in chosen}
+    if options.part is not None:
+        parts = {name: [part for part in listed if part.index == options.part] for name, listed in parts.items()}
+    wanted = {name: sum(part.count for part in listed) for name, listed in parts.items()}
     table: list[dict[str, Any]] = []
-    for name in chosen:
+
+    def done(name: str, found: Findings, wall_s: float) -> None:
         row = rows[name]
-        count = wanted = options.count or (row.short if options.short else row.long)
-        parts = row.parts(seed, count, folder, options.short)
-        if options.part is not None:
-            parts = [part for part in parts if part.index == options.part]
-            wanted = sum(part.count for part in parts)
-        begun = time.monotonic()
-        found = run_row(row, parts, count, options.jobs, until, options.keep, lambda line: print(line, flush=True))
-        facts = row.facts(found, wanted, ci=ci) | {"seed": seed, "wall_s": round(time.monotonic() - begun, 1)}
+        facts = row.facts(found, wanted[name], ci=ci) | {"seed": seed, "wall_s": round(wall_s, 1)}
         facts["shown"] = [figure.tells(found.values.get(figure.key, [])) for figure in row.figures]
         table.append(facts)
         if options.json:
             options.json.write_text(json.dumps(table, indent=1), encoding="utf-8")
         print(told(facts), flush=True)
+
+    jobs = options.jobs or (SHORT_JOBS if options.short else LONG_JOBS)
+    run_parts(rows, parts, counts, jobs, until, options.keep, done)
     missed = [facts["row"] for facts in table if facts["missed"]]
     print(f"\nMissed: {', '.join(missed)}. Seed {seed}." if missed else f"\nAll figures are met. Seed {seed}.")
     return 1 if missed else 0
@@ -92,7 +98,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", type=int, help="this part alone, from 0: to replay what went wrong")
     parser.add_argument("--count", type=int, help="so many faults instead of the row's own number")
     parser.add_argument("--hours", type=float, help="begin no new part after so long")
-    parser.add_argument("--jobs", type=int, default=2, help="parts at once (default 2)")
+    parser.add_argument("--jobs", type=int, help=f"parts at once (default {LONG_JOBS}, {SHORT_JOBS} with --short)")
     parser.add_argument("--json", type=Path, help="write the table here too")
     parser.add_argument("--folder", type=Path, help="for the files of parts (default: a temporary folder)")
     parser.add_argument("--keep", action="store_true", help="keep the files of parts that went well too")

@@ -143,10 +143,10 @@ ROW = Row(
         Figure("back", "back after", at_most=BACK_WITHIN_S, worst=True, unit=" s"),
         Figure("openings", "owners let in", at_least=1),
     ),
-    short=24,
+    short=18,
     long=2000,
     part_size=25,
     part_limit_s=1800,
-    short_part_size=12,
+    short_part_size=9,
     run=run,
 )

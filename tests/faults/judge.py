@@ -11,14 +11,17 @@ COMMAND_LIFE_S = 4.0
 EVIDENCE_LIFE_S = 0.5
 """Oldest frame that may open (device/decide.py, FRESH_S)."""
 
-SLACK_S = 0.1
-"""Between the relay and the line about it that is read here: a busy machine's scheduling."""
+RECORD_LAG_S = 1.0
+"""A record's time is taken after the command was handed to the socket; on a machine with thirty processes for two
+cores that was up to 0.2 s later, and the lock had moved meanwhile."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Grant:
-    """A grant as the audit has it. sent_at: monotonic seconds at which the unlock was handed to the socket.
-    evidence_s: age of the deciding frame then. scene: which walk-up was before the camera.
+    """A grant as the audit has it.
+
+    sent_at: monotonic seconds of its record, made right after the unlock was handed to the socket. evidence_s: age of
+    the deciding frame at that hand-over. scene: which walk-up was before the camera.
     """
 
     sent_at: float
@@ -35,23 +38,21 @@ class Verdict:
 
     @property
     def evidence_at_relay_s(self) -> list[float]:
-        """How old the deciding frame was when the relay moved."""
-        return [opened - grant.sent_at + grant.evidence_s for opened, grant in self.founded]
+        """How old the deciding frame was when the relay moved; too little by as much as the record came late."""
+        return [max(opened - grant.sent_at, 0.0) + grant.evidence_s for opened, grant in self.founded]
 
 
 def match(openings: Sequence[float], grants: Sequence[Grant]) -> Verdict:
-    """Each opening needs a grant of its own, sent before it and at most a command's life ago.
-
-    An opening takes the newest grant that no other took: the door sends in order, over one connection.
-    """
+    """Each opening needs a grant of its own, sent at most a command's life before it: the nearest that is free."""
     free = sorted(grants, key=lambda grant: grant.sent_at)
     founded: list[tuple[float, Grant]] = []
     unfounded: list[float] = []
     for opened in sorted(openings):
-        fitting = [grant for grant in free if -SLACK_S <= opened - grant.sent_at <= COMMAND_LIFE_S + SLACK_S]
+        fitting = [grant for grant in free if -RECORD_LAG_S <= opened - grant.sent_at <= COMMAND_LIFE_S]
         if not fitting:
             unfounded.append(opened)
             continue
-        free.remove(fitting[-1])
-        founded.append((opened, fitting[-1]))
+        _, nearest = min((abs(opened - grant.sent_at), grant) for grant in fitting)
+        free.remove(nearest)
+        founded.append((opened, nearest))
     return Verdict(founded, unfounded)

@@ -57,7 +57,7 @@ ROW = Row(
         *WHOLE_SITE,
         Figure("openings", "owners let in", at_least=1),
     ),
-    short=6_000,
+    short=5_000,
     long=1_000_000,
     part_size=1_000_000,
     part_limit_s=60_000,

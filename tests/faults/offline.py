@@ -142,7 +142,7 @@ ROW = Row(
         Figure("ready", "ready after a start", at_most=15, worst=True, unit=" s"),
         Figure("written", "events written", at_least=1),
     ),
-    short=2000,
+    short=1000,
     long=100_000,
     part_size=100_000,
     part_limit_s=7200,

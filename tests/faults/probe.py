@@ -97,16 +97,17 @@ class Probe:
     def _hear(self, message: mqtt.MQTTMessage) -> None:
         at = time.monotonic()
         leaf = message.topic.removeprefix(self._topics[""])
+        payload = bytes(message.payload)
         try:
             if leaf == "answer":
-                answer = unseal(self._door_key, self._topics["answer"], Answer, message.payload)
+                answer = unseal(self._door_key, self._topics["answer"], Answer, payload)
                 self._note(answer.id, at)
             elif leaf == "lock/result":
-                self._note(decode(LockResult, message.payload, leaf).challenge, at)
+                self._note(decode(LockResult, payload, leaf).challenge, at)
             elif leaf == "event":
-                self.events.append((at, decode(Event, message.payload, leaf)))
+                self.events.append((at, decode(Event, payload, leaf)))
             elif leaf == "health" and not message.retain:
-                self.healths.append((at, decode(Health, message.payload, leaf)))
+                self.healths.append((at, decode(Health, payload, leaf)))
         except BadInput as refused:
             print(f"the probe cannot read {leaf}: {refused}")
 

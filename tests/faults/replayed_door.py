@@ -21,7 +21,7 @@ from firmware_config.att import att_faces
 from firmware_config.face import ImageArray
 from firmware_config.settings import CameraSettings
 
-EVERY = 2000
+EVERY = 500
 """Frames between two lines."""
 
 RECORDED = 150

@@ -13,7 +13,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import zip_longest
 from pathlib import Path
 
 from tests.faults.bench import Findings, Part, Row, Skipped
@@ -91,28 +92,39 @@ def run_in_process(part: Part, limit_s: float) -> Findings:
     return findings
 
 
-def run_row(
-    row: Row, parts: list[Part], count: int, jobs: int, until: float, keep_all: bool, say: Callable[[str], None]
-) -> Findings:
-    """Parts of a row of `count` faults, `jobs` at once; none is begun after `until` (monotonic seconds)."""
-    total = Findings()
+def run_parts(
+    rows: dict[str, Row],
+    parts: dict[str, list[Part]],
+    counts: dict[str, int],
+    jobs: int,
+    until: float,
+    keep_all: bool,
+    done: Callable[[str, Findings, float], None],
+) -> None:
+    """All parts, `jobs` at once, the rows by turns; none is begun after `until` (monotonic seconds).
 
-    def one(part: Part) -> Findings | None:
+    counts: row -> faults of the whole row, for replaying. done: told each row, what it found and how long it took,
+    as soon as its last part has ended.
+    """
+    totals = {name: Findings() for name in parts}
+    left = {name: len(listed) for name, listed in parts.items()}
+    begun = time.monotonic()
+    turns = [part for turn in zip_longest(*parts.values()) for part in turn if part is not None]
+
+    def one(part: Part) -> tuple[Part, Findings]:
         if time.monotonic() > until:
-            return None
-        found = run_in_process(part, row.part_limit_s)
-        again = replay_words(part, count)
+            return part, Findings()
+        found = run_in_process(part, rows[part.row].part_limit_s)
+        again = replay_words(part, counts[part.row])
         found.wrong = [f"{sentence}  [{again}; its files: {part.folder}]" for sentence in found.wrong]
         if not found.wrong and not keep_all:
             shutil.rmtree(part.folder, ignore_errors=True)
-        return found
+        return part, found
 
     with ThreadPoolExecutor(jobs) as pool:
-        for part, found in zip(parts, pool.map(one, parts), strict=True):
-            if found is None:
-                continue
-            total.add(found)
-            if len(parts) > 1:
-                verdict = "; ".join(found.wrong) or "well"
-                say(f"  {row.name} part {part.index + 1} of {len(parts)}: {found.done} {row.unit}, {verdict}")
-    return total
+        for ended in as_completed([pool.submit(one, part) for part in turns]):
+            part, found = ended.result()
+            totals[part.row].add(found)
+            left[part.row] -= 1
+            if not left[part.row]:
+                done(part.row, totals[part.row], time.monotonic() - begun)
