@@ -14,7 +14,15 @@ constexpr size_t KEY_BYTES = 32;
 // Fills memory with random bytes; esp_fill_random is one.
 using Random = void (*)(void *to, size_t bytes);
 
-enum class Verdict : uint8_t { OBEY, NO_COMMAND, FOREIGN_DOOR, BAD_MAC, SPENT_CHALLENGE, STALE_CHALLENGE, LATE_COMMAND };
+enum class Verdict : uint8_t {
+  OBEY,
+  NO_COMMAND,
+  FOREIGN_DOOR,
+  BAD_MAC,
+  SPENT_CHALLENGE,
+  STALE_CHALLENGE,
+  LATE_COMMAND,
+};
 
 // As it stands in LockResult.reason; nobody is answered where there was no command.
 inline const char *reason(Verdict verdict) {
@@ -105,8 +113,8 @@ class ChallengeBook {
 
 // Rules, in this order: it reads as a command; it is for this door; its MAC over door, action, challenge, hold time
 // and good_ms is this lock's (wrong: the challenge is kept, else anybody could spend the challenges of the door); the
-// challenge is good, and no older than good_ms where the command has one. There is no rule for retained commands, because ESPHome does not say which are: docs/lock.md shows why none
-// can carry a challenge that is good.
+// challenge is good, and no older than good_ms where the command has one. There is no rule for retained commands,
+// because ESPHome does not say which are: docs/lock.md shows why none can carry a challenge that is good.
 class LockRule {
  public:
   // key: KEY_BYTES bytes. door: "site/door". Both outlive this.
