@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from device.relay import Relay, RelayFault
@@ -23,8 +24,14 @@ class Latch:
     The way back runs on a timer thread of its own, so that nothing else that hangs can keep a door open.
     """
 
-    def __init__(self, relay: Relay, on_change: Callable[[LockState], None] = lambda _state: None) -> None:
-        """on_change: called with each new state, from whichever thread made it."""
+    def __init__(
+        self,
+        relay: Relay,
+        on_change: Callable[[LockState], None] = lambda _state: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """on_change: called with each new state, from whichever thread made it. clock: monotonic seconds."""
+        self._clock = clock
         self._relay = relay
         self._on_change = on_change
         self._guard = threading.Lock()
@@ -34,13 +41,21 @@ class Latch:
         self._leaf: Contact | None = None
         self.state = LockState.LOCKED
 
-    def open(self, hold_ms: int) -> None:
-        """Let go now, hold again after hold_ms; a second call begins the time anew. Raises RelayFault."""
+    def open(self, hold_ms: int, good_until: float = float("inf")) -> bool:
+        """Let go now, hold again after hold_ms; a second call begins the time anew. Raises RelayFault.
+
+        good_until: monotonic seconds; looked at last, since on a busy board even a lock and a thread take their time.
+        False: it was too late, and nothing has changed.
+        """
         with self._guard:
+            timer = threading.Timer(hold_ms / 1000, self._time_is_up)
+            timer.daemon = True
+            timer.start()
+            if self._clock() > good_until:
+                timer.cancel()
+                return False
             self._stop_timer()
-            self._timer = threading.Timer(hold_ms / 1000, self._time_is_up)
-            self._timer.daemon = True
-            self._timer.start()
+            self._timer = timer
             try:
                 self._command(True)
             except RelayFault:
@@ -48,6 +63,7 @@ class Latch:
                 with contextlib.suppress(RelayFault):
                     self._relay.off()  # it must not let go later, when nobody waits for it
                 raise
+            return True
 
     def shut(self) -> None:
         """Hold now. Raises RelayFault."""

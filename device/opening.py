@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 
 from device.doorman import Doorman
 from device.journal import Journal
@@ -19,20 +17,12 @@ log = logging.getLogger("latchkey.opening")
 class Opener:
     """Opens, or says why not. Used on the loop's thread."""
 
-    def __init__(
-        self,
-        link: Link,
-        latch: Latch | None,
-        journal: Journal,
-        doorman: Doorman,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """latch: the relay on this board, None where the lock is on the broker. clock: monotonic seconds."""
+    def __init__(self, link: Link, latch: Latch | None, journal: Journal, doorman: Doorman) -> None:
+        """latch: the relay on this board, None where the lock is on the broker."""
         self._link = link
         self._latch = latch
         self._journal = journal
         self._doorman = doorman
-        self._clock = clock
 
     def open(self, hold_ms: int, good_until: float = float("inf")) -> Reason | None:
         """hold_ms: 200 to 60000. good_until: monotonic seconds, when the evidence for it is too old. None: done.
@@ -61,11 +51,8 @@ class Opener:
     def _let_go(self, hold_ms: int, good_until: float) -> Reason | None:
         if self._latch is None:
             return self._link.lock.unlock(hold_ms, good_until)
-        if self._clock() > good_until:
-            return Reason.STALE_FRAME
         try:
-            self._latch.open(hold_ms)
+            return None if self._latch.open(hold_ms, good_until) else Reason.STALE_FRAME
         except RelayFault as fault:
             log.error("%s", fault)  # noqa: TRY400 - the sentence is the fact
             return Reason.LOCK_OFFLINE
-        return None

@@ -29,6 +29,8 @@ from tests.waiting import until
 pytestmark = pytest.mark.broker
 
 SEED = 5
+PREEMPTED_S = 0.02
+"""Between the last look at the clock and the relay a busy machine may do something else for a slice or two."""
 STEPS = ("look", "decide", "disk", "challenge")
 
 
@@ -133,7 +135,7 @@ def test_whatever_is_slow_no_command_is_handed_over_on_an_old_picture(door: Door
     door.stop()
     assert len(way.ages) >= 5, "some are quick enough"
     assert ("denied", "stale_frame") in page.happened(), "and some are not"
-    assert max(way.ages) <= FRESH_S
+    assert max(way.ages) <= FRESH_S + PREEMPTED_S
 
 
 def test_the_wait_for_the_locks_next_challenge_counts(broker: Mosquitto) -> None:
@@ -147,15 +149,19 @@ def test_the_wait_for_the_locks_next_challenge_counts(broker: Mosquitto) -> None
     def challenge(text: str) -> None:
         assert page.connection.publish(TOPICS["lock/challenge"], encode(Challenge(challenge=text * 16)))
 
-    challenge("ab")
-    assert until(lambda: link.lock.alive)
+    def beat() -> bool:
+        """Its subscription may still be on the way."""
+        challenge("ab")
+        return link.lock.alive
+
+    assert until(beat, step_s=0.2)
     assert link.lock.unlock(200, time.monotonic() + FRESH_S) is None
     # The next one comes in time for a wait, and too late for a picture that was nearly half a second old.
     later = threading.Timer(NEXT_CHALLENGE_S / 2, challenge, ["cd"])
     later.start()
     assert link.lock.unlock(200, time.monotonic() + 0.03) is Reason.STALE_FRAME
     later.join()
-    assert until(lambda: len(page.payloads("lock/challenge")) == 2)
+    assert until(lambda: len(set(page.payloads("lock/challenge"))) == 2)
     assert len(page.payloads("lock/command")) == 1
     assert link.lock.unlock(200, time.monotonic() + FRESH_S) is None, "the challenge was not wasted on it"
     link.stop()

@@ -68,6 +68,16 @@ def test_locked_needs_a_closed_leaf_and_a_bolt_that_is_held() -> None:
     assert board.states == [LockState.UNLOCKED, LockState.LOCKED]
 
 
+def test_an_opening_that_comes_too_late_changes_nothing() -> None:
+    relay, now = quiet_relay(), [100.0]
+    latch = Latch(relay, clock=lambda: now[0])
+    assert not latch.open(300, good_until=99.9)
+    assert (relay.times_on, latch.state) == (0, LockState.LOCKED)
+    assert latch.open(300, good_until=100.1)
+    assert not latch.open(60_000, good_until=99.9)
+    assert until(lambda: not relay.is_on, timeout_s=5), "the hold before it ends in time"
+
+
 def test_a_relay_that_sticks_is_jammed_until_it_follows() -> None:
     relay = quiet_relay()
     board = Board(relay, Contact.CLOSED)
