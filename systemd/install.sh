@@ -191,6 +191,10 @@ if $uninstall; then
   exit 0
 fi
 ((${#roles[@]})) || stop_with "Say what this machine is: device, lock, admin."$'\n'"$(usage)"
+# One environment serves all roles: what is here already is upgraded and restarted with the rest.
+for role in device lock admin; do
+  [[ -e $UNITS/latchkey-$role.service && " ${roles[*]} " != *" $role "* ]] && roles+=("$role")
+done
 install_packages
 install_programs
 install_units
