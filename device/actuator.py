@@ -102,6 +102,7 @@ class LockActuator:
             return None
         with self._guard:
             before = self._rule.book.current
+            good_until = self._rule.book.late_at(command.challenge, command.good_ms)
             refusal = self._rule.judge(command, retained=retained, now=self._clock())
             # What was spent is replaced at once: the next person must not wait for the period to end.
             if self._rule.book.current != before:
@@ -110,10 +111,10 @@ class LockActuator:
             log.warning("Refused to %s: %s", command.action, refusal.sentence)
             return LockResult(challenge=command.challenge, accepted=False, reason=refusal.code)
         try:
-            if command.action == "unlock":
-                self.latch.open(command.hold_ms)
-            else:
+            if command.action != "unlock":
                 self.latch.shut()
+            elif not self.latch.open(command.hold_ms, good_until):
+                return LockResult(challenge=command.challenge, accepted=False, reason="late_command")
         except RelayFault as fault:
             log.error("%s", fault)  # noqa: TRY400 - the sentence is the fact
             return LockResult(challenge=command.challenge, accepted=False, reason="jammed")

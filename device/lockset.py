@@ -59,7 +59,7 @@ class Lockset:
         self._button: Settled[bool] = Settled(BUTTON_SETTLE_S)
         self._was_down: bool | None = None
         self.contact: Contact | None = None
-        self.latch = Latch(relay, self._told.state)
+        self.latch = Latch(relay, self._told.state, clock)
 
     def beat(self) -> None:
         """Read everything once. Called every READ_S."""

@@ -208,6 +208,11 @@ class ChallengeBook:
         self._issued[self._newest] = now
         return self._newest
 
+    def late_at(self, challenge: str, good_ms: int | None) -> float:
+        """The time by `now`'s clock at which it is too late for what an unspent challenge is spent on."""
+        issued = self._issued.get(challenge)
+        return float("inf") if issued is None or good_ms is None else issued + good_ms / 1000
+
     def take(self, challenge: str, now: float, good_ms: int | None = None) -> Refusal | None:
         """Spend a challenge. None: it was good. Whoever calls has checked the MAC before.
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from firmware_config.keys import SecretKey
 from firmware_config.lockrule import sign_command
 from firmware_config.messages import Challenge, LockResult, LockState, Topics, decode, encode
 from firmware_config.pairing import LockPairing
+from firmware_config.settings import BrokerSettings
 from tests.brokers import Mosquitto
 from tests.waiting import until
 
@@ -115,6 +117,28 @@ def test_an_opening_over_a_real_broker(broker: Mosquitto, relay: SimulatedRelay)
         thread.join(5)
         door.stop()
     assert not thread.is_alive()
+
+
+def test_a_lock_that_is_too_slow_itself_opens_nothing(relay: SimulatedRelay) -> None:
+    """Judged in time, and the relay's turn comes too late: on a busy board there may be a second between them."""
+    key = SecretKey.generate()
+    now = [100.0]
+    lock = LockActuator(LockPairing(TOPICS, BrokerSettings(), key), relay, clock=lambda: now[0])
+    judge = lock._rule.judge
+
+    def slow(*given: Any, **more: Any) -> Any:
+        refusal = judge(*given, **more)
+        now[0] += 0.3
+        return refusal
+
+    lock._rule.judge = slow  # type: ignore[method-assign]
+    for good_ms, opened in ((200, 0), (1000, 1)):
+        command = sign_command(key, TOPICS.door_id, "unlock", lock.challenge, 200, good_ms)
+        result = lock.obey(encode(command), retained=False)
+        reason = "" if opened else "late_command"
+        assert result == LockResult(challenge=command.challenge, accepted=bool(opened), reason=reason)
+        assert relay.times_on == opened
+    lock.latch.shut()
 
 
 @pytest.mark.broker
