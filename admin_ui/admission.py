@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from admin_ui.carrying import carry
 from admin_ui.models import ActRow, DoorRow
 from admin_ui.premises import Premises
 from admin_ui.store import find_door, new_door
+from firmware_config.broker_tls import WARN_BEFORE
 from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.messages import Topics
 from firmware_config.pairing import PAIRING
@@ -24,8 +25,6 @@ from firmware_config.settings import BrokerSettings
 
 RELOAD: Final = "Have Mosquitto read it: `systemctl reload mosquitto`."
 REVOKED: Final = "revoke_door"
-WARN_BEFORE: Final = timedelta(days=60)
-"""Before a certificate ends: time for somebody to go to the door."""
 
 
 class Admission(Premises):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from device.finding import Finding
 from device.shelf import MODEL
 from firmware_config.assets import default_cache, known_assets
 from firmware_config.broker import Connection, Incoming
+from firmware_config.broker_tls import WARN_BEFORE, expiry
 from firmware_config.bundle import BundleRefused, read_bundle
 from firmware_config.errors import LatchkeyError
 from firmware_config.messages import LockState
@@ -50,6 +52,8 @@ def check(settings_path: Path) -> list[Finding]:
     findings += [_look("audit", lambda: look_at_audit(settings, pairing))]
     findings += [_look("model", lambda: _model(settings, pairing))]
     findings += [_look("roster", lambda: look_at_roster(settings, pairing))]
+    if pairing.broker.cert_file is not None:
+        findings += [_look("identity", lambda: _certificate(pairing))]
     return findings + _broker_and_lock(settings, pairing)
 
 
@@ -149,6 +153,17 @@ class _LockWatch:
             self.state = message.payload.decode("ascii", "replace")
         elif not message.retained:
             self.beat.set()
+
+
+def _certificate(pairing: DoorPairing) -> Finding:
+    ends = expiry(pairing.broker)
+    assert ends is not None
+    left = ends - datetime.now(timezone.utc)
+    sentence = (
+        f"Our certificate at the broker {'is good until' if left > timedelta(0) else 'ended on'} {ends:%Y-%m-%d}."
+    )
+    advice = f"Run `latchkey-admin door renew {pairing.topics.door}` where the page runs and carry the folder here."
+    return Finding("identity", left > WARN_BEFORE, sentence, "" if left > WARN_BEFORE else advice)
 
 
 def _broker_and_lock(settings: DoorSettings, pairing: DoorPairing) -> list[Finding]:

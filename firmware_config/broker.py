@@ -20,7 +20,7 @@ from typing import Any, Final
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from firmware_config.broker_tls import Excuse, secure_context, why_refused
+from firmware_config.broker_tls import Excuse, secure_context, why_refused, why_unanswered
 from firmware_config.errors import BadState
 from firmware_config.settings import BrokerSettings
 
@@ -183,8 +183,7 @@ class Connection:
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:
         # paho calls this while it handles the error, and does not hand it over.
         error = self._excuse.take() or sys.exc_info()[1]
-        refusal = why_refused(error, self._broker)
-        self._down(refusal or f"no broker answers at {self._broker.url}")
+        self._down(why_refused(error, self._broker) or why_unanswered(error, self._broker))
 
     def _down(self, why: str) -> None:
         if why != self.why_down:

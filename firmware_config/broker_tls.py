@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 from firmware_config.errors import BadState
 from firmware_config.settings import BrokerSettings
 
+WARN_BEFORE: Final = timedelta(days=60)
+"""Before a certificate ends: time for somebody to go to the door."""
 PAIR_AGAIN: Final = "make new ones with `latchkey-admin door renew NAME` and carry them here"
 WRITE_AGAIN: Final = "`latchkey-admin broker write`, then reload Mosquitto"
 
@@ -116,6 +118,8 @@ def why_refused(error: BaseException | None, broker: BrokerSettings) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         known = ABOUT_THE_BROKER.get(error.verify_code)
         return known.format(**facts) if known else f"the broker's certificate is refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError | ConnectionError):
+        return ""
     if isinstance(error, ssl.SSLError):
         reason = error.reason or ""
         for name, sentence in ABOUT_US.items():
@@ -123,6 +127,13 @@ def why_refused(error: BaseException | None, broker: BrokerSettings) -> str:
                 return sentence.format(**facts)
         return f"TLS with the broker failed ({reason or error})" if reason else ""
     return ""
+
+
+def why_unanswered(error: BaseException | None, broker: BrokerSettings) -> str:
+    """The same for an attempt that came to nothing and was not refused: always a sentence."""
+    if broker.tls and isinstance(error, ssl.SSLEOFError | ConnectionResetError):
+        return f"what answers at {broker.url} hangs up before TLS begins; for a broker without it write mqtt:// there"
+    return f"no broker answers at {broker.url}"
 
 
 def expiry(broker: BrokerSettings) -> datetime | None:

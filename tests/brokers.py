@@ -18,8 +18,11 @@ import pytest
 from admin_ui.authority import CERTIFICATE_LASTS, Authority, Role
 from admin_ui.brokerage import BrokerPlace, refresh_broker, write_broker
 from firmware_config.settings import BrokerSettings
+from tests.waiting import until
 
 START_LIMIT_S = 10.0
+RELOADING = b"Reloading config"
+"""What Mosquitto logs at SIGHUP."""
 
 
 def free_port() -> int:
@@ -139,6 +142,10 @@ class TlsMosquitto(Mosquitto):
         self.reload()
 
     def reload(self) -> None:
-        """Have it read acl, certificates and revoked.crl again."""
+        """Have it read acl, certificates and revoked.crl again; it has, when this returns."""
         assert self._process is not None
+        log = self.folder / "mosquitto.log"
+        before = log.read_bytes().count(RELOADING)
         self._process.send_signal(signal.SIGHUP)
+        # It says so and reads in one go, before it lets anybody else in.
+        assert until(lambda: log.read_bytes().count(RELOADING) > before)

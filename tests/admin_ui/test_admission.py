@@ -22,7 +22,7 @@ from firmware_config.broker_tls import expiry
 from firmware_config.errors import BadInput, BadState
 from firmware_config.pairing import load_door, load_lock
 from firmware_config.settings import AdminSettings, BrokerSettings, load_admin
-from tests.brokers import free_port, mosquitto_program
+from tests.brokers import RELOADING, free_port, mosquitto_program
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
@@ -55,7 +55,10 @@ class Site:
 
     def reload_broker(self) -> None:
         assert self.broker is not None
+        log = self.folder / "mosquitto.log"
+        before = log.read_bytes().count(RELOADING)
         self.broker.send_signal(signal.SIGHUP)
+        assert until(lambda: log.read_bytes().count(RELOADING) > before)
 
     def stop(self) -> None:
         if self.broker is not None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from gpiozero.pins.mock import MockFactory
 
+from admin_ui.authority import Role
 from device import check as checking
 from device.check import Finding, check
-from tests.brokers import Mosquitto
+from tests.brokers import Mosquitto, TlsMosquitto
 from tests.doors import TOPICS, Door, Page
 from tests.waiting import until
 
@@ -139,3 +141,15 @@ def test_a_tampered_bundle_is_found(door: Door, monkeypatch: pytest.MonkeyPatch)
 def test_a_line_of_a_finding_reads_well() -> None:
     finding = Finding("lock", False, "No lock answers.", "Look at its power.")
     assert str(finding) == "PROBLEM lock      No lock answers.\n                  Look at its power."
+
+
+@pytest.mark.parametrize(("days", "well", "says"), [(90, True, "good until"), (30, False, "door renew front")])
+def test_a_certificate_that_ends_soon_is_told(tmp_path: Path, days: int, well: bool, says: str) -> None:
+    broker = TlsMosquitto(tmp_path / "tls")
+    door = Door(tmp_path, broker.client(Role.DOOR, TOPICS.door, lasts=timedelta(days=days)))
+    try:
+        finding = by_part(check(written(door)))["identity"]
+    finally:
+        door.stop()
+    assert finding.ok is well
+    assert says in str(finding)

@@ -1,0 +1,158 @@
+"""The connection to the broker: it comes back by itself, loses nothing that it was handed, and says what is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from admin_ui.authority import Authority, Role
+from firmware_config.broker import Connection, Incoming
+from firmware_config.errors import BadState
+from firmware_config.settings import BrokerSettings
+from tests.brokers import Mosquitto, TlsMosquitto
+from tests.waiting import until
+
+pytestmark = pytest.mark.broker
+
+PATIENCE_S = 10.0
+BACK_WITHIN_S = 5.0
+"""After whatever was wrong has ended."""
+Connect = Callable[..., Connection]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """connect(broker, name, topics=(), on_message=None): a started connection, stopped at the end."""
+    made: list[Connection] = []
+
+    def start(
+        broker: BrokerSettings, name: str, topics: tuple[str, ...] = (), on_message: Callable[[Incoming], None] = print
+    ) -> Connection:
+        subscriptions = [(topic, 1) for topic in topics]
+        made.append(
+            Connection(broker, name, subscriptions=subscriptions, on_message=on_message, on_connected=lambda: None)
+        )
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for connection in made:
+        connection.stop()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path) if request.param == "plain" else TlsMosquitto(tmp_path) as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_back_soon_after_a_restarted_broker(broker: Mosquitto, connect: Connect) -> None:
+    connection = connect(broker.settings, "door")
+    assert connection.wait(PATIENCE_S)
+    broker.stop()
+    assert until(lambda: not connection.connected, PATIENCE_S)
+    time.sleep(4.0)  # attempts are at their rarest by then
+    broker.start()
+    assert connection.wait(BACK_WITHIN_S)
+
+
+@pytest.mark.slow
+def test_a_broker_that_says_nothing_is_left_and_found_again(broker: Mosquitto, connect: Connect) -> None:
+    connection = connect(broker.settings, "door")
+    assert connection.wait(PATIENCE_S)
+    assert broker._process is not None
+    broker._process.send_signal(signal.SIGSTOP)
+    try:
+        # Its kernel still answers, so only MQTT's own keepalive finds out: two of its periods, and one loop.
+        assert until(lambda: not connection.connected, 2 * broker.settings.keepalive_s + 2.0)
+        time.sleep(3.0)
+    finally:
+        broker._process.send_signal(signal.SIGCONT)
+    assert connection.wait(BACK_WITHIN_S)
+
+
+def test_what_is_said_right_before_a_stop_arrives(tmp_path: Path, connect: Connect) -> None:
+    with TlsMosquitto(tmp_path) as broker:
+        leaves = ("availability", "health", "applied", "challenge", "lock/state", "lock/contact")
+        topics = [f"latchkey/home/{door}/{leaf}" for door in ("front", "back", "side") for leaf in leaves]
+        hears = tuple(f"latchkey/home/+/{leaf}" for leaf in leaves)
+        # It hears itself: answers that lie unread when it hangs up are what lost the rest.
+        page = connect(broker.settings, "page", hears)
+        assert page.wait(PATIENCE_S)
+        assert all(page.publish(topic, bytes(20_000), retain=True) for topic in topics)
+        page.stop()
+        heard: list[str] = []
+        listener = connect(broker.settings, "listener", hears, lambda message: heard.append(message.topic))
+        assert listener.wait(PATIENCE_S)
+        assert until(lambda: sorted(heard) == sorted(topics), PATIENCE_S)
+
+
+def says(connection: Connection, sentence: str) -> bool:
+    """Whether that is why it is down."""
+    return until(lambda: sentence in connection.why_down, PATIENCE_S)
+
+
+def test_a_broker_whose_certificate_has_expired(tmp_path: Path, connect: Connect) -> None:
+    broker = TlsMosquitto(tmp_path)
+    broker.write(server_lasts=timedelta(seconds=-1))
+    with broker:
+        connection = connect(broker.settings, "page")
+        assert says(connection, "the broker's certificate has expired"), connection.why_down
+        assert "latchkey-admin broker write" in connection.why_down
+        broker.write()
+        broker.reload()
+        assert connection.wait(BACK_WITHIN_S), connection.why_down
+
+
+def test_a_broker_under_another_name(tmp_path: Path, connect: Connect) -> None:
+    broker = TlsMosquitto(tmp_path)
+    identity = broker.authority.issue(Role.BROKER, "broker", ["broker.example"])
+    identity.save(broker.place.folder / "server.crt", broker.place.folder / "server.key")
+    with broker:
+        connection = connect(broker.settings, "page")
+        assert says(connection, "is for another name than localhost"), connection.why_down
+
+
+def test_a_broker_of_another_site(tmp_path: Path, connect: Connect) -> None:
+    foreign = Authority.make(tmp_path / "foreign", "home")
+    (tmp_path / "foreign.crt").write_bytes(foreign.certificate)
+    with TlsMosquitto(tmp_path / "ours") as broker:
+        settings = broker.settings.model_copy(update={"ca_file": tmp_path / "foreign.crt"})
+        connection = connect(settings, "page")
+        assert says(connection, "is not from our site's authority"), connection.why_down
+
+
+def test_tls_where_the_broker_has_none(tmp_path: Path, connect: Connect) -> None:
+    with Mosquitto(tmp_path) as broker:
+        connection = connect(BrokerSettings(url=f"mqtts://127.0.0.1:{broker.port}"), "page")
+        assert says(connection, "hangs up before TLS begins"), connection.why_down
+
+
+def test_nobody_listens(connect: Connect) -> None:
+    connection = connect(BrokerSettings(url="mqtt://127.0.0.1:1"), "page")
+    assert says(connection, "no broker answers at mqtt://127.0.0.1:1")
+
+
+def test_files_that_are_no_certificates_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("nothing")
+    settings = BrokerSettings(url="mqtts://localhost", ca_file=tmp_path / "ca.crt")
+    with pytest.raises(BadState, match="certificate files cannot be used"):
+        Connection(settings, "page", subscriptions=[], on_message=print, on_connected=lambda: None)
+
+
+def test_attempts_that_fail_leave_no_socket_open(tmp_path: Path, connect: Connect) -> None:
+    broker = TlsMosquitto(tmp_path)
+    broker.write(server_lasts=timedelta(seconds=-1))
+    with broker:
+        connection = connect(broker.settings, "page")
+        assert says(connection, "expired")
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names of numbers, no paths
+        time.sleep(4.0)
+        assert len(os.listdir("/proc/self/fd")) <= before + 1  # noqa: PTH208
