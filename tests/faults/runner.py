@@ -125,6 +125,9 @@ def run_parts(
         for ended in as_completed([pool.submit(one, part) for part in turns]):
             part, found = ended.result()
             totals[part.row].add(found)
+            if len(parts[part.row]) > 1 and found.took_s:
+                state = "; ".join(found.wrong) or "well"
+                print(f"         {part.row} part {part.index}: {found.done} {rows[part.row].unit}, {state}", flush=True)
             left[part.row] -= 1
             if not left[part.row]:
                 done(part.row, totals[part.row], time.monotonic() - begun)
