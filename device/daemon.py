@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import signal
 import threading
 import time
@@ -185,7 +186,9 @@ class Daemon:
         folder = self.settings.state
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = started.enter_context((folder / "daemon.lock").open("w"))
+            # The folder itself is locked: that works on a disk that is full or read-only, too.
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            started.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BadState(f"Another latchkey-device runs with {folder}. Stop it first.") from error

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -20,6 +21,9 @@ KEY_CONTEXT: Final = "door-outbox"
 
 SEALED: Final = 1
 """PRAGMA user_version since payloads are sealed; version 0.1 left it at 0 and kept them as they go out."""
+
+RECONCILED_AT_ONCE: Final = 1000
+"""Records to a commit at a start: one each would take minutes after a lost outbox."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS outbox (
@@ -80,15 +84,7 @@ class Outbox:
         Raises BadState.
         """
         with self._lock, self._told(), self._transaction():
-            if audit_seq and audit_seq <= self._taken():
-                return False
-            kept = self._db.execute(
-                "INSERT OR IGNORE INTO outbox (event_id, payload) VALUES (?, ?)",
-                (event_id, self._key.seal(_place(event_id), payload)),
-            )
-            if audit_seq:
-                self._db.execute("UPDATE taken SET seq = ?", (audit_seq,))
-            return kept.rowcount == 1
+            return self._take(event_id, payload, audit_seq)
 
     def pending(self, limit: int = 100) -> list[Pending]:
         """The oldest first, as they were added. Raises BadState."""
@@ -132,11 +128,13 @@ class Outbox:
                 f"The audit ends at record {head}, the outbox has seen {self.taken}: records were cut off its end. "
                 f"Keep both files as evidence and move {self._path} away."
             )
-        added = 0
-        for record in records:
-            event = event_of(record)
-            if event is not None:
-                added += self.add(event.event_id, event.payload, record["seq"])
+        added, rest = 0, iter(records)
+        while batch := list(islice(rest, RECONCILED_AT_ONCE)):
+            with self._lock, self._told(), self._transaction():
+                for record in batch:
+                    event = event_of(record)
+                    if event is not None:
+                        added += self._take(event.event_id, event.payload, record["seq"])
         return added
 
     def close(self) -> None:
@@ -163,6 +161,17 @@ class Outbox:
             self._db.execute(f"PRAGMA user_version = {SEALED}")
         self._db.execute("VACUUM")
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _take(self, event_id: str, payload: bytes, audit_seq: int) -> bool:
+        if audit_seq and audit_seq <= self._taken():
+            return False
+        kept = self._db.execute(
+            "INSERT OR IGNORE INTO outbox (event_id, payload) VALUES (?, ?)",
+            (event_id, self._key.seal(_place(event_id), payload)),
+        )
+        if audit_seq:
+            self._db.execute("UPDATE taken SET seq = ?", (audit_seq,))
+        return kept.rowcount == 1
 
     def _taken(self) -> int:
         return int(self._db.execute("SELECT seq FROM taken").fetchone()[0])

@@ -155,7 +155,7 @@ def test_an_erased_person_is_gone_from_the_disk_even_for_who_has_the_key(door: D
     assert until(lambda: journal.unsent == 0)
     files = {path.name for path in state.iterdir()}
     assert files <= {
-        "audit", "daemon.lock", "guard.json", "marks.json", "model.latchkey", "outbox.db", "outbox.db-shm",
+        "audit", "guard.json", "marks.json", "model.latchkey", "outbox.db", "outbox.db-shm",
         "outbox.db-wal", ROSTER,
     }  # fmt: skip
     door.stop()
