@@ -35,7 +35,9 @@ class Doorman:
         self.told = Told(contact=self._contact, exit=self._exit)
 
     def hear(self, leaf: str, message: Incoming) -> None:
-        """A message of the lock on lock/contact or lock/exit."""
+        """A message of the lock on lock/contact or lock/exit; a door that reads its own wires believes no other."""
+        if self._wired:
+            return
         if leaf == "lock/exit":
             # A retained press is from any time, and would excuse an opening of now.
             if not message.retained and message.payload == EXIT_PRESSED:
