@@ -1,8 +1,8 @@
 """A real Home Assistant with nothing but its MQTT integration, as a program. Run by a Python that has it installed.
 
-`python house.py FOLDER PORT`. Then a JSON array a line: ["states"], ["heard"], ["check", payload],
-["call", service, entity], ["stop"]; each is answered by a JSON line. Of Home Assistant's own start only what serves
-a person with a browser is left out: no http and no frontend.
+`python house.py FOLDER BROKER`; BROKER as its own dialogue keeps it, in JSON. Then a JSON array a line: ["states"],
+["heard"], ["check", payload], ["call", service, entity], ["stop"]; each is answered by a JSON line. Of Home
+Assistant's own start only what serves a person with a browser is left out: no http and no frontend.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ REGISTRIES = (
 )
 
 HEARD: list[list[str]] = []
+TIMES: set[tuple[str, str]] = set()
 
 PLATFORMS = {
     "lock": lock.PLATFORM_SCHEMA_MODERN,
@@ -59,7 +60,7 @@ PLATFORMS = {
 """Stricter than what discovery uses: discovery drops a key that it does not know, these refuse it."""
 
 
-async def start(folder: str, port: int) -> HomeAssistant:
+async def start(folder: str, broker: dict[str, Any]) -> HomeAssistant:
     """Home Assistant, started, with one broker."""
     (Path(folder) / "configuration.yaml").touch()
     house = HomeAssistant(folder)
@@ -77,7 +78,7 @@ async def start(folder: str, port: int) -> HomeAssistant:
     assert await async_setup_component(house, "mqtt", {})
     if not house.config_entries.async_entries("mqtt"):
         entry = config_entries.ConfigEntry(
-            data={"broker": "127.0.0.1", "port": port},
+            data=broker,
             discovery_keys=MappingProxyType({}),
             domain="mqtt",
             minor_version=2,
@@ -134,10 +135,12 @@ def listen(house: HomeAssistant) -> None:
     """Keep what an automation on an event entity would run on: [event_type, reason] in order."""
 
     def changed(change: Event[EventStateChangedData]) -> None:
-        new, old = change.data["new_state"], change.data["old_state"]
-        if new is None or not new.entity_id.startswith("event.") or (old and old.state == new.state):
+        new = change.data["new_state"]
+        if new is None or not new.entity_id.startswith("event.") or "id" not in new.attributes:
             return
-        if "reason" in new.attributes:
+        # The state is the time of hearing; an entity that was unavailable comes back with the old one.
+        if (now := (new.state, new.attributes["id"])) not in TIMES:
+            TIMES.add(now)
             HEARD.append([new.attributes["event_type"], new.attributes["reason"]])
 
     house.bus.async_listen(EVENT_STATE_CHANGED, callback(changed))
@@ -155,9 +158,9 @@ async def answer(house: HomeAssistant, asked: list[Any]) -> Any:
     return "called"
 
 
-async def main(folder: str, port: int) -> None:
+async def main(folder: str, broker: dict[str, Any]) -> None:
     """Until ["stop"] or the end of stdin."""
-    house = await start(folder, port)
+    house = await start(folder, broker)
     print(json.dumps(["started", __version__]), flush=True)
     while True:
         line = await house.async_add_executor_job(sys.stdin.readline)
@@ -172,4 +175,4 @@ async def main(folder: str, port: int) -> None:
     await house.async_stop(force=True)
 
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
