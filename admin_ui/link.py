@@ -211,6 +211,11 @@ class PageLink:
 
     def _receive(self, message: Incoming) -> None:
         topics, leaf = Topics.split(message.topic)
+        if not message.payload:
+            # Somebody has cleared what was retained: a door was revoked, perhaps by a command beside this page.
+            with self._changed:
+                self._doors.pop(topics.door, None)
+            return
         if leaf in FOR_THE_STORE:
             self._hand_over(lambda: self._store(topics, leaf, message))
             return

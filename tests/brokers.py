@@ -100,8 +100,11 @@ class TlsMosquitto(Mosquitto):
     client() makes certificates for whoever is to connect; revoke() takes them back and has the broker reload.
     """
 
-    def __init__(self, folder: Path, doors: Sequence[str] = ("front",), site: str = "home") -> None:
+    def __init__(self, folder: Path, doors: Sequence[str] = ("front",), *, log_all: bool = False) -> None:
+        """log_all: also what the ACL denies."""
         super().__init__(folder)
+        self._log_all = log_all
+        site = "home"
         self.site = site
         self.doors = list(doors)
         self.authority = Authority.make(folder / "authority", site)
@@ -115,9 +118,9 @@ class TlsMosquitto(Mosquitto):
         if server_lasts is not None:
             identity = self.authority.issue(Role.BROKER, "broker", self.place.hosts, server_lasts)
             identity.save(self.place.folder / "server.crt", self.place.folder / "server.key")
-        if os.geteuid() == 0:
-            with self.config.open("a", encoding="utf-8") as config:
-                config.write("user root\n")
+        more = ["user root"] * (os.geteuid() == 0) + ["log_type all"] * self._log_all
+        with self.config.open("a", encoding="utf-8") as config:
+            config.writelines(f"{line}\n" for line in more)
 
     @property
     def settings(self) -> BrokerSettings:
@@ -132,6 +135,13 @@ class TlsMosquitto(Mosquitto):
         return BrokerSettings(
             url=self.place.url, ca_file=self.place.folder / "ca.crt", cert_file=certificate, key_file=key
         )
+
+    def adopt(self, authority: Authority) -> None:
+        """Another authority for the same site, such as an office's own."""
+        self.authority = authority
+        self.write()
+        self.stop()
+        self.start()
 
     def revoke(self, door: str) -> None:
         """As `latchkey-admin door revoke` and `systemctl reload mosquitto` do."""

@@ -17,7 +17,7 @@ import pytest
 from admin_ui.authority import Authority, Role
 from admin_ui.brokerage import ACL, acl_text
 from firmware_config.broker import Connection, Incoming
-from firmware_config.messages import Topics
+from firmware_config.messages import LARGE, Topics
 from firmware_config.settings import BrokerSettings
 from tests.brokers import Mosquitto, TlsMosquitto, mosquitto_program
 from tests.waiting import until
@@ -254,6 +254,7 @@ def test_the_shipped_files_load_as_they_are(tmp_path: Path) -> None:
             process.terminate()
             said = process.communicate(timeout=10)[0].decode()
     assert "Error" not in said
+    assert f"max_packet_size {LARGE + 4096}" in text.splitlines()
 
 
 def test_plain_brokers_work_as_before(tmp_path: Path) -> None:
