@@ -27,6 +27,9 @@ LOST_AFTER_S: Final = 0.8
 """No fresh frame for so long and the camera counts as lost: with a loop of 0.1 s and a picture's way through a
 network camera, noticed within 1 s (DESIGN, 4; 0.9 left 0.02 s on a busy machine)."""
 
+BAD_AFTER_S: Final = 0.5
+"""Pictures that come, but repeat or are black, for so long: that much less patience is needed than with silence."""
+
 BLACK_BELOW: Final = 4.0
 """Mean of all pixels, 0 to 255: a covered lens gives 0 to 2, a room at night with a lit exit sign above 6."""
 
@@ -99,10 +102,10 @@ class Camera:
     def _look(self) -> tuple[str, str]:
         with self._changed:
             # By the reader's clock, not the thread's: a read that hangs must not hide that nothing comes.
-            silent = time.monotonic() - self._fresh_at > LOST_AFTER_S
-            if self._doing == "ok" and silent:
+            silent_s = time.monotonic() - self._fresh_at
+            if self._doing == "ok" and silent_s > LOST_AFTER_S:
                 return "lost", f"The camera {self._source} sends no picture; look at its cable and power."
-            if self._doing in ("frozen", "black") and not silent:
+            if self._doing in ("frozen", "black") and silent_s <= BAD_AFTER_S:
                 return "ok", ""
             return self._doing, self._reason
 
