@@ -50,6 +50,8 @@ class FrontDesk:
         self._sent: dict[str, int] = {}
         self._models_sent: set[tuple[str, str]] = set()
         self._reports: dict[str, int] = {}
+        self._short: set[str] = set()
+        """Doors whose last word about their audit fell short of what was seen of it."""
         self.link = PageLink(site, broker, self)
 
     def roll(self, session: Session, doors: Iterable[DoorRow], policy: Policy | None = None) -> None:
@@ -134,7 +136,10 @@ class FrontDesk:
 
     def on_health(self, door: str, health: Health) -> None:
         """What a door says of itself, live (a retained word may be older than what was seen since)."""
-        journal.see_head(self._store, door, health.audit_seq, health.audit_head)
+        short = door in self._short
+        self._short.discard(door)
+        if not journal.see_head(self._store, door, health.audit_seq, health.audit_head, again=short):
+            self._short.add(door)
 
     def on_events(self, door: str, events: list[Event]) -> list[str]:
         """Store events -> ids that may be acknowledged. Raises SealRefused for one that the door did not write."""

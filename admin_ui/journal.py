@@ -65,26 +65,28 @@ def keep_events(store: Store, door: str, events: Sequence[tuple[Event, EventDeta
     return len(unique)
 
 
-def see_head(store: Store, door: str, seq: int, head: str) -> None:
-    """A door said where its audit ends, live: raises the alarm when that is before what was seen of it.
+def see_head(store: Store, door: str, seq: int, head: str, *, again: bool = False) -> bool:
+    """A door said where its audit ends, live -> False when that is before what was seen of it.
 
-    seq: 0 from a door that keeps none. Raises BadState, BadInput.
+    seq: 0 from a door that keeps none. again: its last word fell short too. One alone may be a word from before that a
+    broken connection delivered late; two raise the alarm. Raises BadState, BadInput.
     """
     if not seq:
-        return
+        return True
     with store.read() as session:
         seen = AuditSeen.model_validate(find_door(session, door).audit)
     if (seq, head) == (seen.seq, seen.hash):
-        return
+        return True
+    if seq < seen.seq and not again:
+        return False
     with store.write() as session:
         row = find_door(session, door)
-        seen = AuditSeen.model_validate(row.audit)
-        if seq < seen.seq:
-            _alarm(
-                session, row, f"its audit ends at record {seq}, but record {seen.seq} was seen: its end was cut off."
-            )
-        else:
-            _check_head(session, door, seq, head)
+        last = AuditSeen.model_validate(row.audit).seq
+        if seq < last:
+            _alarm(session, row, f"its audit ends at record {seq}, but record {last} was seen: its end was cut off.")
+            return False
+        _check_head(session, door, seq, head)
+        return True
 
 
 def accept_head(store: Store, door: str, by: str) -> None:

@@ -199,7 +199,7 @@ def test_the_record_of_acts_is_verified_and_exported(run: Run, admin_toml: Path,
 
     store = open_store("", load_admin(admin_toml).state)
     see_head(store, "front", 9, "aa")
-    see_head(store, "front", 8, "bb")
+    see_head(store, "front", 8, "bb", again=True)
     store.close()
     code, out, _ = run("audit", "verify")
     assert code == 1
