@@ -1,6 +1,7 @@
 """Office, broker and door together, all real: what is changed on the page is what the door runs."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -236,3 +237,23 @@ def test_command_line_beside_a_running_page(
     assert shell.wait_applied("front", change.news[0].generation).in_step
     assert until(lambda: office.door("front").in_step)
     assert [person.name for person in office.people()] == ["Ada"]
+
+
+def test_a_door_whose_audit_was_put_back_from_a_copy_is_found_out(
+    office: Office, running: RealDoor, tmp_path: Path, photo: Photo
+) -> None:
+    change = office.enrol("Ada", photo(1), [], "boss")
+    office.wait_applied("front", change.news[0].generation)
+    running.stop()
+    shutil.copytree(tmp_path / "door", tmp_path / "copy")
+    running.start()
+    running.embedding = office.examine(photo(1)).embedding
+    assert until(lambda: any(event.outcome == "granted" for event in office.events("front")))
+    running.embedding = None
+    running.stop()
+
+    shutil.rmtree(tmp_path / "door")
+    shutil.copytree(tmp_path / "copy", tmp_path / "door")
+    running.start()
+    assert until(lambda: any("audit" in problem for problem in office.door("front").problems), 20)
+    assert office.audit_heads()["front"].alarm
