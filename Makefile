@@ -2,18 +2,20 @@
 #   make demo         a door, a lock, a broker and the page on this machine; one key press ends it
 #   make demo-check   the same without a screen; ends with one line of JSON
 #   make test         everything that is checked before a change goes in
+#   make bench        our encoder beside what people would use instead: one table, peers are fetched; docs/encoder.md
 #   make faults       the fault bench at full length, for hours; docs/faults.md
 # PYTHON=/path/to/python     another interpreter than the first good one found
 # TORCH_INDEX=URL            PyTorch's index of CPU builds, where the ordinary one has CUDA builds only (2 GB more)
-# ARGS="..."                 for demo, demo-check and faults, handed on: make demo ARGS="--port 8000"
+# ARGS="..."                 for demo, demo-check, bench and faults, handed on: make demo ARGS="--port 8000"
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test faults faults-short lint format clean screenshots
+.PHONY: help demo demo-check test bench faults faults-short lint format clean screenshots
 
 DEMO := .venv-demo
 TEST := .venv-test
+BENCH := .venv-bench
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export ORT_DISABLE_TELEMETRY := 1
 ARGS ?=
@@ -43,13 +45,16 @@ touch $(1)/ready
 endef
 
 help:
-	@sed -n 's/^# \?//p' Makefile | sed -n '1,8p'
+	@sed -n 's/^# \?//p' Makefile | sed -n '1,9p'
 
 $(DEMO)/ready: pyproject.toml constraints.txt
 	@$(call MAKE_ENVIRONMENT,$(DEMO),demo)
 
 $(TEST)/ready: pyproject.toml constraints.txt
 	@$(call MAKE_ENVIRONMENT,$(TEST),test)
+
+$(BENCH)/ready: pyproject.toml constraints.txt
+	@$(call MAKE_ENVIRONMENT,$(BENCH),bench)
 
 demo: $(DEMO)/ready
 	@exec $(DEMO)/bin/latchkey-admin demo $(ARGS)
@@ -68,6 +73,9 @@ test: lint
 	$(TEST)/bin/python -m pytest $(ARGS)
 	$(MAKE) --no-print-directory faults-short ARGS=
 
+bench: $(BENCH)/ready
+	exec $(BENCH)/bin/python -m benchmarks $(ARGS)
+
 faults: $(TEST)/ready
 	exec $(TEST)/bin/python -m tests.faults $(ARGS)
 
@@ -82,5 +90,5 @@ format: $(TEST)/ready
 	$(TEST)/bin/ruff format .
 
 clean:
-	rm -rf $(DEMO) $(TEST) *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(DEMO) $(TEST) $(BENCH) *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

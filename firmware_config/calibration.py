@@ -13,6 +13,18 @@ from firmware_config.face import MAX_DISTANCE
 from firmware_config.messages import Message
 
 
+def fmr_for_gallery(fpir: float, templates: int) -> float:
+    """The false match rate of one comparison at which a stranger is let in at most with `fpir`, 0 to 1.
+
+    templates: all that a door compares one face with, at least 1. A stranger passes when any of them matches:
+    FPIR = 1 - (1 - FMR)^templates if they were independent. They are not, one face is like many or like none,
+    which makes it rarer: the rule errs on the safe side (ISO/IEC 19795-1). Raises BadInput.
+    """
+    if not 0.0 < fpir < 1.0 or templates < 1:
+        raise BadInput(f"An FPIR lies between 0 and 1 and a gallery has templates; not {fpir:g} and {templates}.")
+    return float(-np.expm1(np.log1p(-fpir) / templates))
+
+
 class Histogram(Message):
     """Counts of distances in equal bins from 0 to 2."""
 

@@ -1,0 +1,119 @@
+"""Encoders to compare, each with the alignment that it was made for. A peer is fetched when the bench runs."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from benchmarks.faces import Shot
+from device.align import align
+from device.runtime import open_session
+from firmware_config.assets import fetch
+from firmware_config.face import FloatArray, ImageArray
+
+DLIB_CHIP_PX: Final = 150
+DLIB_PADDING: Final = 0.25
+"""Side and padding of dlib's face chip (dnn_face_recognition_ex.cpp)."""
+DLIB_MODELS: Final = "face_recognition_models-0.3.0/face_recognition_models/models"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """chip: a shot -> what the encoder takes; embed: one chip -> float32[D], unit length."""
+
+    name: str
+    file_bytes: int
+    parameters: int
+    licence: str
+    chip: Callable[[Shot], ImageArray]
+    embed: Callable[[ImageArray], FloatArray]
+
+
+def parameters_of(model: bytes) -> int:
+    """Weights in an ONNX file: constants of more than one dimension, and those of one, but no scales of int8."""
+    graph = onnx.load(io.BytesIO(model)).graph
+    skipped = {name for node in graph.node if "Quantize" in node.op_type for name in node.input[1:]}
+    return int(sum(np.prod(part.dims) for part in graph.initializer if part.name not in skipped and part.dims))
+
+
+def door_crop(shot: Shot) -> ImageArray:
+    """uint8[112, 112, 3] RGB."""
+    return align(shot.image, shot.face.landmarks)
+
+
+def ours(name: str, model: bytes) -> Peer:
+    """An encoder of the door's contract, int8 or float32. Raises BadInput."""
+    session = open_session(model, 1, name)
+    given = session.get_inputs()[0].name
+
+    def embed(chip: ImageArray) -> FloatArray:
+        row: FloatArray = session.run(None, {given: chip[None]})[0][0]
+        return row
+
+    return Peer(name, len(model), parameters_of(model), "Apache-2.0, weights for research", door_crop, embed)
+
+
+def sface(cache_dir: Path | None = None) -> Peer:
+    """SFace (Zhong et al. 2021) of OpenCV's model zoo: RGB 0 to 255, the same template. Raises LostLink."""
+    model = fetch("sface", cache_dir).read_bytes()
+    session = open_session(model, 1, "SFace")
+    given = session.get_inputs()[0].name
+
+    def embed(chip: ImageArray) -> FloatArray:
+        pixels = np.ascontiguousarray(chip.transpose(2, 0, 1)[None], dtype=np.float32)
+        return unit(session.run(None, {given: pixels})[0][0])
+
+    return Peer("SFace fp32", len(model), parameters_of(model), "Apache-2.0", door_crop, embed)
+
+
+def dlib_resnet(cache_dir: Path | None = None) -> Peer:
+    """dlib's ResNet with its own landmarks and chip, as `face_recognition` runs it. Raises ImportError, LostLink."""
+    import dlib  # noqa: PLC0415  # only where the bench's extra is installed
+
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fetch("face-recognition-models", cache_dir)) as archive:
+        paths = {}
+        for name in ("shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"):
+            stream = archive.extractfile(f"{DLIB_MODELS}/{name}")
+            assert stream is not None  # a file of an archive whose sha256 is right
+            paths[name] = Path(folder) / name
+            paths[name].write_bytes(stream.read())
+        landmarks, network = (
+            load(str(path))
+            for load, path in zip((dlib.shape_predictor, dlib.face_recognition_model_v1), paths.values(), strict=True)
+        )
+        size = paths["dlib_face_recognition_resnet_model_v1.dat"].stat().st_size
+
+    def chip(shot: Shot) -> ImageArray:
+        image: Any = np.ascontiguousarray(shot.image[:, :, ::-1])
+        x, y, width, height = shot.face.box
+        # dlib's landmarks were trained on its own detector's boxes: square, brow to chin.
+        side, below = max(width, height * 0.8), y + height * 0.55
+        box = dlib.rectangle(
+            round(x + width / 2 - side / 2),
+            round(below - side / 2),
+            round(x + width / 2 + side / 2),
+            round(below + side / 2),
+        )
+        cut: ImageArray = dlib.get_face_chip(image, landmarks(image, box), DLIB_CHIP_PX, DLIB_PADDING)
+        return cut
+
+    def embed(cut: ImageArray) -> FloatArray:
+        return unit(np.array(network.compute_face_descriptor(cut), dtype=np.float32))
+
+    # 5.6 million: dlib does not tell; its file holds little but float32.
+    return Peer("dlib ResNet", size, size // 4, "public domain", chip, embed)
+
+
+def unit(row: NDArray[np.float32]) -> FloatArray:
+    """float32[D] -> the same, of length 1."""
+    scaled: FloatArray = row / np.linalg.norm(row)
+    return scaled
