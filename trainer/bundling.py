@@ -94,10 +94,12 @@ def make_bundle(
     version: str,
     results: dict[str, Any],
     say: Callable[[str], None] = print,
+    mirrored: bool = False,
 ) -> bytes:
     """-> an unsigned bundle.
 
-    faces, split: those of the run, unnamed images not needed. results: evaluations, for the model card.
+    faces, split: those of the run, unnamed images not needed. results: evaluations, for the model card. mirrored:
+    the encoder looks at each crop and at its mirror image.
 
     Raises BadInput for the tutorial's network, which is no door's encoder.
     """
@@ -105,7 +107,7 @@ def make_bundle(
         raise BadInput("The tutorial's network gives 5 numbers for a grey image; a door's encoder gives 128.")
     random = np.random.default_rng(trained.config.seed)
     chosen = random.choice(split.train, min(RANGE_CROPS, len(split.train)), replace=False)
-    full = export.to_onnx(trained.network)
+    full = export.to_onnx(trained.network, mirrored)
     onnx = export.quantise(full, np.ascontiguousarray(faces.centre()[np.sort(chosen)]))
     encoder = Encoder(onnx, threads=2)
     say(f"exported: {len(full)} bytes in float32, {len(onnx)} in int8")
@@ -133,6 +135,7 @@ def make_bundle(
         training={
             "config": trained.config.model_dump(mode="json"),
             "step": trained.step,
+            "mirrored": mirrored,
             "images": trained.images,
             "torch": torch.__version__,
             "python": platform.python_version(),
@@ -165,9 +168,10 @@ def model_card(
         for which, values in kept.items()
     )
     evaluations = "\n".join(f"- {name}: `{json.dumps(value)}`" for name, value in sorted(results.items()))
+    mirrored = " It looks at each crop and at its mirror image." if manifest.training.get("mirrored") else ""
     return f"""# {manifest.name} {manifest.version}
 
-A face encoder for one door: uint8[N, 112, 112, 3] RGB crops -> float32[N, 128], unit length, int8 inside.
+A face encoder for one door: uint8[N, 112, 112, 3] RGB crops -> float32[N, 128], unit length, int8 inside.{mirrored}
 Encoder {manifest.encoder_id}.
 
 ## Use
@@ -176,6 +180,7 @@ who did not agree, nor for guessing age, sex, origin or mood. It does not tell a
 
 ## Data and terms
 Trained on {"; on ".join(manifest.trained_on)}. {manifest.licence}.
+Nothing of a teacher is in it: the network learned to say of these images what a teacher says of them.
 CelebA shows celebrities, mostly young and light-skinned, and some of its labels are wrong. Error rates differ
 between groups of people and have not been measured by group for this version.
 

@@ -60,7 +60,7 @@ def _bundle(args: argparse.Namespace) -> None:
     # People to calibrate and validate with have names; the unnamed images would only take memory.
     named = trained.config.data.model_copy(update={"unnamed_images": 0})
     faces, split = train.load_faces(trained.config.model_copy(update={"data": named}), args.data, args.cache)
-    data = bundling.make_bundle(trained, faces, split, args.name, args.version, results)
+    data = bundling.make_bundle(trained, faces, split, args.name, args.version, results, print, args.mirrored)
     write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
     print(f"{args.out}: {'signed' if key else 'NOT signed, no door takes it'}.")
 
@@ -166,6 +166,7 @@ def build_parser() -> argparse.ArgumentParser:
     job.add_argument("--name", default="default")
     job.add_argument("--version", default="0.1.0")
     job.add_argument("--key", type=Path, help="the release key; without it the bundle stays unsigned")
+    job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
     job.add_argument("--results", type=Path, nargs="*", default=[], help="JSON of evaluate, for the model card")
     _where(job)
     job.set_defaults(do=_bundle)

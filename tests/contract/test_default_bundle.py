@@ -56,5 +56,5 @@ def test_thresholds_fall_with_the_false_match_rate_and_come_with_intervals(bundl
 
 
 def test_model_card_names_the_data_and_its_terms(bundle: Bundle) -> None:
-    for name in ("CelebA", "FairFace", "non-commercial", "CC BY 4.0"):
+    for name in ("CelebA", "FairFace", "non-commercial", "CC BY 4.0", "facesdk"):
         assert name in bundle.model_card

@@ -71,3 +71,14 @@ def test_golden_inputs_are_the_same_everywhere_and_not_flat() -> None:
     assert first.dtype == np.uint8
     assert np.array_equal(first, second)
     assert float(first.std(axis=(1, 2)).min()) > 20.0
+
+
+def test_a_mirrored_encoder_says_the_same_of_a_face_and_of_its_mirror() -> None:
+    crops = np.random.default_rng(2).integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
+    network = _network("fused")
+    plain, mirrored = (Encoder(export.to_onnx(network, both)) for both in (False, True))
+    turned = np.ascontiguousarray(crops[:, :, ::-1])
+    assert mirrored.embed(crops) == pytest.approx(mirrored.embed(turned), abs=1e-5)
+    assert np.abs(plain.embed(crops) - plain.embed(turned)).max() > 1e-3
+    alone = np.concatenate([mirrored.embed(crop[None]) for crop in crops])
+    assert alone == pytest.approx(mirrored.embed(crops), abs=1e-5)
