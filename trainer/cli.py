@@ -44,7 +44,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 def _export(args: argparse.Namespace) -> None:
     from trainer import bundling, export  # noqa: PLC0415
 
-    model = export.to_onnx(bundling.load_trained(args.run).network)
+    model = export.to_onnx(bundling.load_trained(args.run).network, args.mirrored)
     write_atomic(args.out, model, PUBLIC)
     print(f"{args.out}: float32 encoder, {len(model)} bytes. The door takes the int8 one: see bundle.")
 
@@ -158,6 +158,7 @@ def build_parser() -> argparse.ArgumentParser:
     job = jobs.add_parser("export", help="a run's encoder as float32 ONNX")
     job.add_argument("run", type=Path)
     job.add_argument("--out", type=Path, required=True)
+    job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
     job.set_defaults(do=_export)
 
     job = jobs.add_parser("bundle", help="export, quantise, calibrate, pack and sign a run")
