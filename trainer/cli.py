@@ -136,17 +136,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="latchkey-trainer", description="Train, measure and bundle the encoder.")
     jobs = parser.add_subparsers(dest="job", required=True)
 
-    job = jobs.add_parser("train", help="train, or go on with a stopped run; Ctrl-C saves")
-    job.add_argument("config", type=Path, help="a TOML file, see trainer/configs")
-    job.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
-    _where(job)
-    job.set_defaults(do=_train)
-
-    job = jobs.add_parser("distill", help="let public encoders teach, or go on with a stopped run; Ctrl-C saves")
-    job.add_argument("config", type=Path, help="a TOML file with [distill] and teachers, see trainer/configs")
-    job.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
-    _where(job)
-    job.set_defaults(do=_distill)
+    for name, do, what in (
+        ("train", _train, "train, or go on with a stopped run; Ctrl-C saves"),
+        ("distill", _distill, "let public encoders teach ([distill] in the file), or go on; Ctrl-C saves"),
+    ):
+        job = jobs.add_parser(name, help=what)
+        job.add_argument("config", type=Path, help="a TOML file, see trainer/configs")
+        job.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
+        _where(job)
+        job.set_defaults(do=do)
 
     job = jobs.add_parser("evaluate", help="measure a bundle on a published protocol")
     job.add_argument("bundle", type=Path)
