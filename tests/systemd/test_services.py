@@ -157,7 +157,8 @@ def test_the_journal_is_readable(site: Site) -> None:
     )
     own = site.machine.journal(DEVICE, "-o", "cat", f"_PID={site.pid()}")
     assert own
-    assert [one for one in own if not LOG_LINE.match(one)] == []
+    # A sentence about several settings goes on in indented lines; OpenCV has a form of its own.
+    assert [one for one in own if not (LOG_LINE.match(one) or one.startswith(("  ", "[ WARN:")))] == []
 
 
 def test_the_check_sees_what_the_service_sees(site: Site) -> None:
