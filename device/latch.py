@@ -48,7 +48,7 @@ class Latch:
         False: it was too late, and nothing has changed.
         """
         with self._guard:
-            timer = threading.Timer(hold_ms / 1000, self._time_is_up)
+            timer = threading.Timer(hold_ms / 1000, lambda: self._time_is_up(timer))
             timer.daemon = True
             timer.start()
             if self._clock() > good_until:
@@ -68,8 +68,7 @@ class Latch:
     def shut(self) -> None:
         """Hold now. Raises RelayFault."""
         with self._guard:
-            self._stop_timer()
-            self._command(False)
+            self._shut()
 
     def look(self, leaf: Contact | None = None) -> None:
         """Read everything back. leaf: what the contact says, None where there is none.
@@ -129,9 +128,16 @@ class Latch:
             self.state = state
             self._on_change(state)
 
-    def _time_is_up(self) -> None:
+    def _shut(self) -> None:
+        self._stop_timer()
+        self._command(False)
+
+    def _time_is_up(self, timer: threading.Timer) -> None:
         try:
-            self.shut()
+            with self._guard:
+                # It may have fired while the next opening began; what that one holds is not this one's to end.
+                if timer is self._timer:
+                    self._shut()
         except RelayFault as fault:
             # Nobody waits for this thread; the state JAMMED is published and says it.
             log.error("The door may be open: %s", fault)  # noqa: TRY400 - the sentence is the fact

@@ -78,6 +78,22 @@ def test_an_opening_that_comes_too_late_changes_nothing() -> None:
     assert until(lambda: not relay.is_on, timeout_s=5), "the hold before it ends in time"
 
 
+def test_a_hold_that_ends_while_the_next_begins_does_not_cut_it_short() -> None:
+    relay, busy_s = quiet_relay(), [0.0]
+
+    def clock() -> float:
+        time.sleep(busy_s[0])
+        return time.monotonic()
+
+    latch = Latch(relay, clock=clock)
+    latch.open(100)
+    busy_s[0] = 0.3  # the first hold's timer fires within the second opening
+    latch.open(60_000)
+    time.sleep(0.2)
+    assert relay.is_on
+    latch.shut()
+
+
 def test_a_relay_that_sticks_is_jammed_until_it_follows() -> None:
     relay = quiet_relay()
     board = Board(relay, Contact.CLOSED)
