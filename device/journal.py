@@ -117,10 +117,12 @@ class Journal:
     @property
     def unsent(self) -> int:
         """Events that the page has not acknowledged; what was known last while the disk cannot be read."""
-        try:
-            self._unsent = len(self.stores.open()[1])
-        except DiskFault as error:
-            self._say(error)
+        # Asked for with every frame: a disk that failed at the start is tried again by `settle`, in its own time.
+        if self.stores.outbox is not None:
+            try:
+                self._unsent = len(self.stores.outbox)
+            except DiskFault as error:
+                self._say(error)
         return self._unsent + sum("event" in owed.facts for owed in self._owed)
 
     def tell(

@@ -118,6 +118,30 @@ def test_starts_and_stops_and_acts_are_records_between(desk: Desk) -> None:
     assert desk.wire.said == [], "an act is no event"
 
 
+def test_a_disk_that_fails_at_the_start_is_tried_again_once_a_second(tmp_path: Path) -> None:
+    with failing_disk():
+        desk = Desk(tmp_path)
+        tries = 0
+        opening = desk.journal.stores.open
+
+        def count() -> Any:
+            nonlocal tries
+            tries += 1
+            return opening()
+
+        desk.journal.stores.open = count  # type: ignore[method-assign]
+        for _ in range(15):  # a second of frames: health asks with each
+            assert desk.journal.unsent == 0
+            desk.journal.settle()
+        assert tries == 0
+        desk.now += 1.0
+        desk.journal.settle()
+        assert tries == 1
+    desk.later()
+    assert [record["kind"] for record in desk.records("started")] == ["started"]
+    desk.close()
+
+
 def test_a_disk_that_fails_keeps_nothing_from_the_page_and_gets_everything_later(desk: Desk) -> None:
     with failing_disk():
         for person in ("ana", "ben", "cem"):
