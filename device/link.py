@@ -26,6 +26,7 @@ from firmware_config.messages import (
     Ask,
     Challenge,
     Event,
+    EventAck,
     Health,
     Hint,
     encode,
@@ -38,6 +39,10 @@ log = logging.getLogger("latchkey.link")
 
 INBOX_MESSAGES: Final = 256
 """Messages that wait for the loop; more than this means the loop hangs or somebody floods the topics."""
+
+DOCUMENTS: Final = ("roster", "model")
+"""Leaves whose messages may be large; of the others, an acknowledgement's is the largest (EventAck.max_bytes). What
+waits for the loop must fit into a small board's memory."""
 
 HINTS: Final = {
     Reason.GRANTED: Hint.WELCOME,
@@ -147,7 +152,8 @@ class Link:
         self._say_challenge()
         if refusal is None:
             return ask
-        log.warning("An ask by %s is refused: %s", ask.by, refusal.sentence)
+        # By whom stands in no log: it lies on the disk in plain.
+        log.warning("An ask is refused: %s", refusal.sentence)
         self.answer(Answer(id=ask.id, ok=False, reason=refusal.code, sentence=refusal.sentence))
         return None
 
@@ -182,6 +188,10 @@ class Link:
             return
         if leaf == "lock/state":
             self.lock.hear_state(message)
+            return
+        if leaf not in DOCUMENTS and len(message.payload) > EventAck.max_bytes:
+            log.warning("A message of %d bytes on %s is dropped.", len(message.payload), message.topic)
+            return
         try:
             self.inbox.put_nowait(message)
         except queue.Full:

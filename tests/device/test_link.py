@@ -74,6 +74,9 @@ class Listener:
         )
         self.connection.start()
         assert self.connection.wait(5)
+        # Sent behind the SUBSCRIBE, so whoever hears it is subscribed; the broker may serve another sender before.
+        assert self.connection.publish(TOPICS["echo"], b"")
+        assert until(lambda: self.last("echo") is not None)
 
     def last(self, leaf: str) -> bytes | None:
         found = [message.payload for message in self.heard if message.topic == TOPICS[leaf]]
@@ -147,7 +150,7 @@ def test_a_dead_locks_retained_challenge_is_no_sign_of_life(broker: Mosquitto, p
     link = Link(pairing(broker.settings))
     link.start()
     # The state is subscribed to after the challenge, so its arrival says that the challenge was delivered too.
-    assert link.inbox.get(timeout=5).topic == TOPICS["lock/state"]
+    assert until(lambda: link.lock.state is LockState.LOCKED)
     assert link.lock.unlock(200) is Reason.LOCK_OFFLINE
     link.stop()
 
@@ -157,6 +160,7 @@ def test_a_lock_that_falls_silent_is_offline_after_its_challenge_died(broker: Mo
     link = Link(pairing(broker.settings), clock=lambda: now[0])
     link.start()
     assert link.connection.wait(5)
+    door_challenge(page)  # said behind the SUBSCRIBE
     assert page.connection.publish(TOPICS["lock/challenge"], encode(Challenge(challenge="cd" * 16)))
     assert until(lambda: link.lock.alive)
     now[0] += 3.9
@@ -196,7 +200,7 @@ def test_a_hint_is_said_once_until_it_changes(link: Link, page: Listener) -> Non
 
 
 def ask(page: Listener, challenge: str, key: SecretKey = DOOR_KEY, *, retain: bool = False) -> Ask:
-    made = Ask(id="12" * 16, challenge=challenge, action="unlock", by="ana")
+    made = Ask(id="12" * 16, challenge=challenge, action="unlock", by="olga")
     page.connection.publish(TOPICS["ask"], seal(key, TOPICS["ask"], made), qos=0, retain=retain)
     return made
 
@@ -206,12 +210,14 @@ def door_challenge(page: Listener) -> str:
     return decode(Challenge, page.last("challenge") or b"", "challenge").challenge
 
 
-def test_an_ask_is_taken_once(link: Link, page: Listener) -> None:
+def test_an_ask_is_taken_once(link: Link, page: Listener, caplog: pytest.LogCaptureFixture) -> None:
     challenge = door_challenge(page)
     asked = ask(page, challenge)
     assert link.take_ask(link.inbox.get(timeout=5)) == asked
     ask(page, challenge)
     assert link.take_ask(link.inbox.get(timeout=5)) is None
+    assert "The challenge is spent" in caplog.text
+    assert asked.by not in caplog.text, "the system's log names nobody"
     assert until(lambda: page.last("answer") is not None)
     answer = unseal(DOOR_KEY, TOPICS["answer"], Answer, page.last("answer") or b"")
     assert (answer.id, answer.ok, answer.reason) == (asked.id, False, "spent_challenge")
@@ -240,6 +246,17 @@ def test_a_flood_is_dropped_and_the_door_lives(link: Link, page: Listener) -> No
     assert until(link.inbox.full)
     assert until(lambda: page.connection.publish(TOPICS["lock/challenge"], encode(Challenge(challenge="ef" * 16))))
     assert until(lambda: link.lock.alive), "the lock is heard beside the flood"
+
+
+def test_only_documents_may_be_large_and_only_work_waits(link: Link, page: Listener) -> None:
+    large = b"x" * 100_000
+    door_challenge(page)  # said behind the SUBSCRIBE
+    for leaf in ("ask", "event/ack", "lock/result"):
+        page.connection.publish(TOPICS[leaf], large)
+    page.connection.publish(TOPICS["lock/state"], b"JAMMED")
+    page.connection.publish(TOPICS["roster"], large)
+    assert link.inbox.get(timeout=5).topic == TOPICS["roster"]
+    assert link.lock.state is LockState.JAMMED
 
 
 def test_a_door_that_vanishes_is_reported_offline_by_the_broker(broker: Mosquitto, page: Listener) -> None:
