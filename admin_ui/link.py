@@ -22,6 +22,7 @@ from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.keys import CHALLENGE_PERIOD_S
 from firmware_config.messages import (
     ONLINE,
+    SMALL,
     Answer,
     Applied,
     Ask,
@@ -48,6 +49,9 @@ TRY_AGAIN: Final = ("spent_challenge", "stale_challenge")
 """Refusals that mean: somebody was faster, or the network slower, than the challenge. Nothing was opened."""
 QUEUE_MESSAGES: Final = 10_000
 """Messages that wait for the store; doors send again what was not acknowledged."""
+LARGEST: Final = 2 * SMALL
+"""Bytes: all that a door says is SMALL, sealed or not. Checked before it waits: one door that went bad must not take
+the page's memory with QUEUE_MESSAGES of whatever size the broker lets through."""
 LEAVES: Final = ("availability", "health", "applied", "event", "challenge", "answer", "lock/state")
 RETAINED: Final = (
     *("roster", "model", "availability", "health", "applied", "challenge"),
@@ -211,6 +215,9 @@ class PageLink:
 
     def _receive(self, message: Incoming) -> None:
         topics, leaf = Topics.split(message.topic)
+        if len(message.payload) > LARGEST:
+            log.warning("A message of %d bytes on %s is dropped.", len(message.payload), message.topic)
+            return
         if not message.payload:
             # Somebody has cleared what was retained: a door was revoked, perhaps by a command beside this page.
             with self._changed:

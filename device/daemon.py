@@ -30,6 +30,7 @@ from device.lockset import Lockset, LocksetThread
 from device.lookout import Lookout
 from device.opening import Opener
 from device.outfit import Outfit, load_settings
+from device.seldom import Seldom
 from device.sight import Seen
 from firmware_config.errors import BadState
 from firmware_config.face import Reason
@@ -82,7 +83,7 @@ class Daemon:
         self._times = FrameTimes()
         self._reporter = Reporter()
         self._recent: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
-        self._error_told_at = float("-inf")
+        self._errors_told = Seldom(ERROR_EVENT_S)
 
     def run(self) -> int:
         """Start everything, loop, stop everything in reverse -> exit code. Raises LatchkeyError from the start."""
@@ -264,9 +265,7 @@ class Daemon:
         self._notifier.ready("The settings were read again.")
 
     def _tell_error(self, error: Exception) -> None:
-        now = time.monotonic()
-        if now - self._error_told_at >= ERROR_EVENT_S:
-            self._error_told_at = now
+        if self._errors_told.due(Reason.INTERNAL_ERROR):
             self._journal.tell("denied", Reason.INTERNAL_ERROR, EventDetail(by=type(error).__name__))
 
     def _remember(self, frame: Frame, seen: Seen) -> None:

@@ -14,6 +14,7 @@ from device.journal import Journal
 from device.link import Link
 from device.opening import Opener
 from device.roster import Holdings
+from device.seldom import Seldom
 from firmware_config.broker import Incoming
 from firmware_config.messages import ONLINE, EventDetail, Message, MessageRefused, decode
 
@@ -61,7 +62,7 @@ class HomeAssistant:
         self._journal = journal
         self._opener = opener
         self._clock = clock
-        self._told: dict[str, float] = {}
+        self._seldom = Seldom(REFUSAL_EVENT_S, clock)
 
     def hear(self, message: Incoming) -> bool:
         """False: the message is not Home Assistant's. What is wrong with one is said, never raised."""
@@ -86,7 +87,7 @@ class HomeAssistant:
         reason = self._refusal(asked) or self._do(asked)
         if reason:
             log.warning("Home Assistant asked to %s; refused: %s", asked.command.lower(), reason)
-            if self._tell_of(reason):
+            if self._seldom.due(reason):
                 self._journal.tell("denied", reason, ASKER)
         else:
             log.info("Home Assistant asked to %s: done.", asked.command.lower())
@@ -105,13 +106,6 @@ class HomeAssistant:
         assert roster is not None
         failed = self._opener.open(roster.policy.hold_ms) if asked.command == "UNLOCK" else self._opener.shut()
         return str(failed) if failed else ""
-
-    def _tell_of(self, reason: str) -> bool:
-        now = self._clock()
-        if abs(now - self._told.get(reason, float("-inf"))) < REFUSAL_EVENT_S:
-            return False
-        self._told[reason] = now
-        return True
 
 
 def read_command(message: Incoming) -> Command:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from device.doorman import Doorman
 from device.homeassistant import HomeAssistant
 from device.journal import Journal
 from device.link import Link
 from device.roster import Holdings, Outcome
+from device.seldom import Seldom
 from firmware_config.broker import Incoming
 from firmware_config.face import Reason
 from firmware_config.messages import (
@@ -21,6 +23,10 @@ from firmware_config.messages import (
 )
 
 log = logging.getLogger("latchkey.inbox")
+
+REFUSED_AGAIN_S: Final = 60.0
+"""Seconds between two events about documents refused for the same reason; each is in the system's log. Whoever owns
+the broker can send bad ones all day, and a disk that they fill lets nobody in (docs/adr/0009)."""
 
 SENTENCES = {
     Reason.LOCK_OFFLINE: "The lock does not answer. Look at its power and at the broker.",
@@ -49,6 +55,8 @@ class Inbox:
         self._house = house
         self._unlock = unlock
         self._adopted = adopted
+        self._seldom = Seldom(REFUSED_AGAIN_S)
+        self._refused_by_lock = ""
 
     def handle(self, message: Incoming) -> None:
         """Anything a broker may deliver; what is wrong with it is said, never raised."""
@@ -70,7 +78,8 @@ class Inbox:
 
     def _take_document(self, leaf: str, outcome: Outcome) -> None:
         if outcome.refused:
-            self._journal.tell("notice", f"{leaf}_refused", more={"code": outcome.refused})
+            if self._seldom.due(f"{leaf} {outcome.refused}"):
+                self._journal.tell("notice", f"{leaf}_refused", more={"code": outcome.refused})
         elif outcome.changed:
             self._journal.note(f"{leaf}_taken", outcome.facts)
             self._adopted()
@@ -105,6 +114,10 @@ class Inbox:
             log.warning("%s", refused)
             return
         # Results of other people's attempts are published too; only ours is news about this door.
-        if result.challenge == self._link.lock.last_used and not result.accepted:
-            log.error("The lock refused to open: %s.", result.reason)
+        if result.accepted or result.challenge != self._link.lock.last_used:
+            return
+        # One command has one answer: whoever repeats it must not fill the audit.
+        if result.challenge != self._refused_by_lock:
+            self._refused_by_lock = result.challenge
+            log.error("The lock refused to open: %r.", result.reason)
             self._journal.tell("notice", "lock_refused")
