@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +10,13 @@ from sqlalchemy import select
 
 from admin_ui import tune
 from admin_ui.acts import record_act
-from admin_ui.authority import Authority, Role
+from admin_ui.authority import Role
 from admin_ui.brokerage import BrokerPlace, refresh_broker, remember, remembered, write_broker
 from admin_ui.carrying import carry
+from admin_ui.ending import ending_at_site
 from admin_ui.models import ActRow, DoorRow
 from admin_ui.premises import Premises
 from admin_ui.store import find_door, new_door
-from firmware_config.broker_tls import WARN_BEFORE
 from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.messages import Topics
 from firmware_config.pairing import PAIRING
@@ -139,13 +138,8 @@ class Admission(Premises):
         return (f"The broker's folder {place.folder} is changed. {RELOAD}",)
 
     def certificate_news(self) -> tuple[str, ...]:
-        """A sentence for each certificate that ends soon, or has ended."""
-        if not self._keyring.has_authority:
-            return ()
-        authority = self._keyring.authority(self.site)
-        wanted = [(role, name) for name in self._door_names() for role in (Role.DOOR, Role.LOCK)]
-        wanted += [(role, role.value) for role in (Role.BROKER, Role.PAGE, Role.HOME_ASSISTANT)]
-        return tuple(news for role, name in wanted if (news := _ends_soon(authority, role, name)))
+        """A sentence for each of the site's certificates that ends soon, or has ended; a door's are its problems."""
+        return tuple(ending_at_site(self._keyring.authority(self.site))) if self._keyring.has_authority else ()
 
     def _carry(self, folder: Path, name: str, broker: BrokerSettings, lock_broker: BrokerSettings | None) -> None:
         authority = self._keyring.authority(self.site) if self._keyring.has_authority else None
@@ -171,12 +165,3 @@ class Admission(Premises):
 def _check_free(folder: Path) -> None:
     if (folder / "door" / PAIRING).exists():
         raise BadInput(f"{folder} holds a pairing already. Choose another folder, or move it away.")
-
-
-def _ends_soon(authority: Authority, role: Role, name: str) -> str:
-    ends = authority.expires(role, name)
-    if ends is None or ends - datetime.now(timezone.utc) > WARN_BEFORE:
-        return ""
-    what = {Role.DOOR: f"door renew {name}", Role.LOCK: f"door renew {name}", Role.BROKER: "broker write"}
-    renew = what.get(role, f"broker client {role.value}")
-    return f"The certificate of {role.value} {name} ends on {ends:%Y-%m-%d}. Renew it: `latchkey-admin {renew}`."

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from admin_ui import journal, people
 from admin_ui.doors import door_view
+from admin_ui.ending import ending_at_door
 from admin_ui.keyring import DoorKeys, Keyring
 from admin_ui.link import PageLink
 from admin_ui.models import DoorRow
 from admin_ui.rollout import roll
 from admin_ui.store import Store, find_door
 from admin_ui.views import DoorNews, DoorView
-from firmware_config.errors import BadInput
+from firmware_config.errors import BadInput, BadState
 from firmware_config.messages import Applied, Event, EventDetail, Health, Topics, open_event
 from firmware_config.roster import Policy
 from firmware_config.settings import BrokerSettings
@@ -104,7 +105,16 @@ class FrontDesk:
     def view(self, session: Session, row: DoorRow) -> DoorView:
         """A door as it is shown."""
         count = people.count_people(session, row.name)
-        return door_view(row, count, self.link.presence(row.name), self.link.why_down)
+        return door_view(row, count, self.link.presence(row.name), self.link.why_down, self._ending(row.name))
+
+    def _ending(self, door: str) -> list[str]:
+        if not self._keyring.has_authority:
+            return []
+        try:
+            return ending_at_door(self._keyring.authority(self._site), door)
+        except BadState as error:
+            # An authority that cannot be read must not hide the doors.
+            return [str(error)]
 
     # --- what the link calls, on its worker thread ---
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from admin_ui.journal import AuditSeen
 from admin_ui.link import Presence
 from admin_ui.models import DoorRow
@@ -13,8 +15,9 @@ from firmware_config.roster import Policy
 CAMERA_OK = "ok"
 
 
-def door_view(row: DoorRow, people: int, seen: Presence, why_down: str) -> DoorView:
-    """people: how many may use this door. why_down: "" while the page is connected to the broker."""
+def door_view(row: DoorRow, people: int, seen: Presence, why_down: str, ending: Sequence[str] = ()) -> DoorView:
+    """people: how many may use this door. why_down: "" while the page is connected to the broker. ending: sentences
+    about its certificates."""
     applied = seen.applied or (Applied.model_validate(row.applied) if row.applied else None)
     online = seen.online and not why_down
     return DoorView(
@@ -28,7 +31,7 @@ def door_view(row: DoorRow, people: int, seen: Presence, why_down: str) -> DoorV
         tau=Policy.model_validate(row.policy).tau,
         lock=seen.lock,
         refused=_refusal(applied),
-        problems=tuple(_problems(row, seen, applied, why_down)),
+        problems=(*_problems(row, seen, applied, why_down), *ending),
         health=seen.health,
     )
 

@@ -215,7 +215,15 @@ def test_a_certificate_that_ends_soon_is_told(site: Site) -> None:
     assert "ends on" not in site.run("door", "list")
     authority.revoke(Role.LOCK, "front")
     authority.issue(Role.LOCK, "front", lasts=timedelta(days=30))
-    assert "door renew front" in site.run("door", "list")
+    said = site.run("door", "list")
+    assert said.count("door renew front") == 1
+    assert "  The certificate of lock front ends on" in said, "a problem of that door, as the page shows it too"
+    authority.revoke(Role.LOCK, "front")
+    authority.issue(Role.LOCK, "front", lasts=timedelta(days=-1))
+    assert "lock front ended on" in site.run("door", "list")
+    authority.revoke(Role.BROKER, "broker")
+    authority.issue(Role.BROKER, "broker", ["localhost"], lasts=timedelta(days=30))
+    assert "The certificate of the broker ends on" in site.run("door", "list")
 
 
 def test_five_years_and_no_private_key_in_the_office_copy(tmp_path: Path) -> None:
