@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from device.audit import read
-from device.ledger import Record, audit_key
-from device.shelf import AUDIT_FOLDER
-from device.sight import Seen
 from firmware_config.errors import BadState
-from firmware_config.settings import LockSettings
 from tests.brokers import Mosquitto
-from tests.doors import TOPICS, Door, Page, look
+from tests.doors import Door, Page
+from tests.visits import knows, open_for_ana_and_ben, publish_roster, visit
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
@@ -43,38 +39,9 @@ def page(door: Door, broker: Mosquitto) -> Iterator[Page]:
     made.connection.stop()
 
 
-def publish_roster(page: Page, sealed: bytes) -> None:
-    assert page.connection.publish(TOPICS["roster"], sealed, retain=True)
-
-
-def knows(page: Page, generation: int) -> bool:
-    return until(lambda: page.applied is not None and page.applied.generation == generation)
-
-
-def recorded(door: Door, kind: str) -> list[Record]:
-    """Records of one kind in the door's audit."""
-    folder = door.settings.state / AUDIT_FOLDER
-    return [record for record in read(folder, audit_key(door.door_key)) if record["kind"] == kind]
-
-
 @pytest.fixture
 def opened(door: Door, page: Page) -> Door:
-    """A door that knows Ana and Ben, with a lock that answers."""
-    door.start_lock()
-    publish_roster(page, door.roster(1, "ana", "ben"))
-    daemon = door.start()
-    assert knows(page, 1)
-    assert until(lambda: daemon._link.lock.alive)
-    return door
-
-
-def visit(door: Door, who: str, seconds: float = 0.4) -> None:
-    """At least so long, and until the door has taken some frames: a busy machine takes its time."""
-    before = door.camera.taken
-    door.camera.showing = who
-    time.sleep(seconds)
-    assert until(lambda: door.camera.taken >= before + 12)
-    door.camera.showing = ""
+    return open_for_ana_and_ben(door, page)
 
 
 def test_owner_opens(opened: Door, page: Page) -> None:
@@ -128,118 +95,6 @@ def test_a_removed_person_is_out_with_the_next_roster(opened: Door, page: Page) 
     assert until(lambda: page.happened() == [("denied", "unknown_face")])
 
 
-def test_lock_gone_means_lock_offline_and_the_audit_goes_on(door: Door, page: Page) -> None:
-    publish_roster(page, door.roster(1, "ana"))
-    door.start()
-    assert knows(page, 1)
-    visit(door, "ana")
-    assert until(lambda: page.happened() == [("denied", "lock_offline")])
-    assert [record["reason"] for record in recorded(door, "event")] == ["lock_offline"]
-
-
-def test_broker_down_then_up_delivers_every_event_once(opened: Door, page: Page, broker: Mosquitto) -> None:
-    broker.stop()
-    assert opened.daemon is not None
-    link = opened.daemon._link
-    assert until(lambda: not link.connected)
-    visit(opened, "ana")
-    time.sleep(1.2)
-    visit(opened, "somebody else")
-    journal = opened.daemon._journal
-    assert until(lambda: journal.unsent == 2)
-    assert opened.relay.times_on == 0
-    assert [record["reason"] for record in recorded(opened, "event")] == ["lock_offline", "unknown_face"]
-    broker.start()
-    assert until(lambda: len(page.happened()) == 2, timeout_s=20)
-    assert page.happened() == [("denied", "lock_offline"), ("denied", "unknown_face")]
-    page.acknowledge_all()
-    assert until(lambda: journal.unsent == 0)
-    sent = len(page.events())
-    time.sleep(5.5)
-    assert len(page.events()) == sent, "what was acknowledged is not sent again"
-
-
-def test_events_that_nobody_stored_survive_a_restart(opened: Door, page: Page) -> None:
-    visit(opened, "ana")
-    assert until(lambda: len(page.happened()) == 1)
-    first = page.events()[0].id
-    opened.stop()
-    page.heard.clear()
-    opened.start()
-    assert until(lambda: [event.id for event in page.events()][:1] == [first])
-
-
-def test_an_event_in_the_audit_alone_reaches_the_page(opened: Door, page: Page) -> None:
-    """Power cut between the audit's fsync and the outbox's."""
-    visit(opened, "ana")
-    assert until(lambda: len(page.happened()) == 1)
-    event, detail = page.events()[0], page.detail(page.events()[0])
-    opened.stop()
-    for file in opened.settings.state.glob("outbox.db*"):
-        file.unlink()
-    page.heard.clear()
-    opened.start()
-    assert until(lambda: len(page.happened()) == 1)
-    again = page.events()[0]
-    assert (again.id, again.at, again.outcome) == (event.id, event.at, event.outcome)
-    assert page.detail(again) == detail.model_copy(update={"person": ""}), "the audit has ids, the page has names"
-
-
-def test_broker_missing_at_start_is_said_and_recovers(door: Door, broker: Mosquitto) -> None:
-    broker.stop()
-    daemon = door.start()
-    visit(door, "ana", 2.5)
-    journal = daemon._journal
-    assert until(lambda: journal.unsent == 1)
-    broker.start()
-    page = Page(broker.settings, door.door_key)
-    assert until(lambda: ("denied", "no_roster") in page.happened(), timeout_s=20)
-    assert until(lambda: page.payloads("availability")[-1:] == [b"online"])
-    page.connection.stop()
-
-
-def test_camera_lost_and_back(opened: Door, page: Page) -> None:
-    opened.camera.trouble = "The camera 0 is not there; look at its cable."
-    assert until(lambda: page.happened() == [("notice", "camera_lost")])
-    assert until(lambda: page.health is not None and page.health.camera == "lost")
-    assert page.health is not None
-    assert opened.camera.trouble in page.health.problems
-    opened.camera.trouble = ""
-    assert until(lambda: page.happened() == [("notice", "camera_lost"), ("notice", "camera_back")])
-    visit(opened, "ana")
-    assert until(lambda: page.happened()[2:] == [("granted", "granted")])
-
-
-def test_camera_missing_at_start_is_said_and_recovers(door: Door, page: Page) -> None:
-    door.camera.trouble = "The camera 0 is not there; look at its cable."
-    door.start()
-    assert until(lambda: page.happened() == [("notice", "camera_lost")])
-    door.camera.trouble = ""
-    assert until(lambda: page.happened() == [("notice", "camera_lost"), ("notice", "camera_back")])
-
-
-def test_one_error_denies_that_frame_and_the_door_lives(opened: Door, page: Page) -> None:
-    failing = iter([True])
-
-    def stumble(frame: object, active: object) -> Seen:
-        if next(failing, False):
-            raise ZeroDivisionError("the way of a frame fell over")
-        return look(frame, active)  # type: ignore[arg-type]
-
-    opened.look = stumble  # type: ignore[assignment]
-    assert until(lambda: page.happened() == [("denied", "internal_error")])
-    visit(opened, "ana")
-    assert until(lambda: page.happened()[1:] == [("granted", "granted")])
-    assert opened.codes == []
-
-
-def test_five_errors_in_a_row_end_the_process(opened: Door, page: Page) -> None:
-    opened.camera.showing = "boom"
-    assert until(lambda: opened.codes == [1])
-    assert page.happened() == [("denied", "internal_error")]
-    assert opened.relay.times_on == 0
-
-
 def test_guessing_raises_the_guard_and_clear_matches_still_open(opened: Door, page: Page) -> None:
     publish_roster(page, opened.roster(2, "ana", guard_misses=2))
     assert knows(page, 2)
@@ -285,19 +140,6 @@ def test_remote_unlock_with_a_dead_lock_says_so(door: Door, page: Page) -> None:
     answer = page.ask_unlock()
     assert (answer.ok, answer.reason) == (False, "lock_offline")
     assert "lock does not answer" in answer.sentence
-
-
-def test_a_relay_on_the_board_opens_with_the_broker_down(door: Door, page: Page, broker: Mosquitto) -> None:
-    door.settings = door.settings.model_copy(update={"lock": LockSettings(kind="gpio")})
-    publish_roster(page, door.roster(1, "ana"))
-    daemon = door.start()
-    assert knows(page, 1)
-    broker.stop()
-    link = daemon._link
-    assert until(lambda: not link.connected)
-    visit(door, "ana")
-    assert until(lambda: door.relay.times_on == 1)
-    assert until(lambda: not door.relay.is_on)
 
 
 def test_a_second_daemon_with_the_same_state_refuses_to_start(opened: Door) -> None:
