@@ -23,7 +23,7 @@ RESTART_S = 2.0
 """WatchdogSec and RestartSec of latchkey-device.service."""
 
 READY_LIMIT_S = 15.0
-LOG_LINE = re.compile(r"(INFO|WARNING) latchkey\.\w+: \S.*")
+LOG_LINE = re.compile(r"(INFO|WARNING|ERROR) latchkey\.\w+: \S.*")
 """What the door writes; the journal adds time and name."""
 
 
