@@ -182,6 +182,10 @@ class Link:
         self.say_all_again()
 
     def _receive(self, message: Incoming) -> None:
+        if not message.payload:
+            # So a broker passes on that a retained message was cleared, as the office does when it revokes a door:
+            # nothing was sent, so there is nothing to refuse.
+            return
         leaf = message.topic.removeprefix(self.topics[""])
         if leaf == "lock/challenge":
             self.lock.hear_challenge(message)

@@ -171,6 +171,17 @@ def test_a_lock_that_falls_silent_is_offline_after_its_challenge_died(broker: Mo
     link.stop()
 
 
+def test_a_cleared_topic_is_no_message(link: Link, page: Listener, caplog: pytest.LogCaptureFixture) -> None:
+    door_challenge(page)  # said behind the SUBSCRIBE
+    for leaf in ("roster", "model", "lock/challenge", "lock/state", "lock/contact"):
+        assert page.connection.publish(TOPICS[leaf], b"", retain=True)
+    assert page.connection.publish(TOPICS["roster"], b"x")
+    assert link.inbox.get(timeout=5).payload == b"x", "what came before it is not there"
+    assert link.inbox.empty()
+    assert "is refused" not in caplog.text
+    assert "is no state" not in caplog.text
+
+
 def test_availability_follows_the_door(broker: Mosquitto, page: Listener) -> None:
     link = Link(pairing(broker.settings))
     link.start()
