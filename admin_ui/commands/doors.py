@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from admin_ui.commands.shared import FAILED, OK, office_at, report, whoever
 from firmware_config.settings import BrokerSettings, load_admin
 
 if TYPE_CHECKING:
     from admin_ui.commands.shared import Commands
+
+RETAINED_S: Final = 1.0
+"""Seconds in which what doors and locks said last, retained, has come: it follows right after the connection."""
 
 
 def add_doors(commands: Commands, shared: argparse.ArgumentParser) -> None:
@@ -80,9 +83,12 @@ def _door_revoke(options: argparse.Namespace) -> int:
 
 
 def _door_list(options: argparse.Namespace) -> int:
+    from admin_ui.views import STATE_UNKNOWN  # noqa: PLC0415
+
     with office_at(options, connect=True) as office:
-        # The doors' retained words arrive right after the connection; their answers need no longer than this.
-        office.link.wait_until(lambda: all(door.online for door in office.doors()), 1.0)
+        office.link.wait_until(
+            lambda: all(door.online and door.lock != STATE_UNKNOWN for door in office.doors()), RETAINED_S
+        )
         for door in office.doors():
             state = "online" if door.online else "offline"
             print(
@@ -98,7 +104,7 @@ def _door_list(options: argparse.Namespace) -> int:
 
 def _door_unlock(options: argparse.Namespace) -> int:
     with office_at(options, connect=True) as office:
-        office.link.wait_until(lambda: office.link.presence(options.name).online, 1.0)
+        office.link.wait_until(lambda: office.link.presence(options.name).online, RETAINED_S)
         answer = office.unlock(options.name, whoever(), options.why)
     print(answer.sentence)
     return OK if answer.ok else FAILED
@@ -107,7 +113,7 @@ def _door_unlock(options: argparse.Namespace) -> int:
 def _door_home_assistant(options: argparse.Namespace) -> int:
     with office_at(options, connect=options.may is not None) as office:
         if options.may is not None:
-            office.link.wait_until(lambda: office.link.presence(options.name).online, 1.0)
+            office.link.wait_until(lambda: office.link.presence(options.name).online, RETAINED_S)
             return report(office, office.let_home_assistant_unlock(options.name, options.may == "on", whoever()))
         print("on" if office.may_home_assistant_unlock(options.name) else "off")
     return OK
@@ -116,7 +122,7 @@ def _door_home_assistant(options: argparse.Namespace) -> int:
 def _door_tau(options: argparse.Namespace) -> int:
     with office_at(options, connect=options.tau is not None) as office:
         if options.tau is not None:
-            office.link.wait_until(lambda: office.link.presence(options.name).online, 1.0)
+            office.link.wait_until(lambda: office.link.presence(options.name).online, RETAINED_S)
             report(office, office.set_tau(options.name, options.tau, whoever()))
         view = office.threshold(options.name)
         print(f"{view.tau:.3f} (from {view.low:g} to {view.high:g}). {office.explain_tau(options.name, view.tau)}")

@@ -59,7 +59,8 @@ def _init(options: argparse.Namespace) -> int:
         print(
             f"Account {done.account}, password {done.password}  (shown once; change it with `latchkey-admin password`)"
         )
-    print("Next: `latchkey-admin door add NAME`, then `latchkey-admin serve`.")
+    broker = "`latchkey-admin broker write FOLDER --host HOST` (docs/broker.md), " if done.settings.broker.tls else ""
+    print(f"Next: {broker}`latchkey-admin door add NAME`, then `latchkey-admin serve`.")
     return OK
 
 

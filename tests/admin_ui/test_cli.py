@@ -84,6 +84,15 @@ def test_init_makes_a_site_once_and_shows_the_password_once(tmp_path: Path, caps
     assert keys == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.parametrize(("broker", "needed"), [("mqtts://localhost:8883", True), ("mqtt://localhost:1883", False)])
+def test_init_says_that_a_broker_with_tls_is_still_to_be_set_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broker: str, needed: bool
+) -> None:
+    path = tmp_path / "admin.toml"
+    assert cli.main(["init", "--settings", str(path), "--state", str(tmp_path / "state"), "--broker", broker]) == 0
+    assert ("broker write" in capsys.readouterr().out) is needed
+
+
 def test_init_refuses_a_name_that_is_no_topic_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
