@@ -69,7 +69,7 @@ def door_tab(office: Office) -> tuple[list[Any], Callable[[], Any]]:
             with gr.Column(elem_classes="lk-panel"):
                 html(
                     "<h2>Unlock from here</h2><p class='lk-quiet'>The door opens once, for its usual time. Your name "
-                    "and the reason go into its record.</p>"
+                    "and the reason are recorded.</p>"
                 )
                 with gr.Row(elem_classes="lk-inline"):
                     why = gr.Textbox(

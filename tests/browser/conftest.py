@@ -82,6 +82,8 @@ class Building:
             self.pairing = office.add_door("front", "test")
         finally:
             office.stop()
+        self.leaf = folder / "leaf"
+        """Contact and exit button: a pipe that the simulated lock makes and obeys."""
         self.settings = folder / "door.toml"
         self.settings.write_text(
             f'pairing = "{self.pairing / "door"}"\nstate = "{folder / "door"}"\n[camera]\nsource = "{camera}"\n',
@@ -91,7 +93,7 @@ class Building:
 
     def start(self) -> None:
         self.page.start()
-        self.run("lock", "--simulate", "--pairing", str(self.pairing / "lock"))
+        self.run("lock", "--simulate", "--control", str(self.leaf), "--pairing", str(self.pairing / "lock"))
         self.start_door()
 
     def start_door(self) -> None:

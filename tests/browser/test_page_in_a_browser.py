@@ -148,3 +148,19 @@ def test_login_in_a_browser(chromium: Browser, building: Building) -> None:
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     context.close()
     assert httpx.get(f"{building.page.url}/config").status_code == 401
+
+
+@pytest.mark.parametrize("width", [1280, 800, 360])
+def test_a_door_with_a_leaf_has_five_tiles_that_read(desk: Page, width: int) -> None:
+    desk.set_viewport_size({"width": width, "height": 900})
+    desk.get_by_role("tab", name="Door").click()
+    tiles = desk.locator("#lk-door-state .lk-tile")
+    expect(tiles).to_have_count(5)
+    expect(desk.locator("#lk-door-state")).to_contain_text("Leaf")
+    for word in tiles.locator("strong").all():
+        lines = word.evaluate(
+            "e => { const r = document.createRange(); r.selectNodeContents(e); "
+            "return new Set([...r.getClientRects()].map(b => b.top)).size; }"
+        )
+        assert lines == 1, f"{word.inner_text()!r} breaks at {width} pixels"
+    assert desk.evaluate("document.documentElement.scrollWidth") <= width
