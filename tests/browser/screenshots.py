@@ -52,6 +52,9 @@ def main(target: Path) -> int:
         page.screenshot(path=target / "page-people.png", full_page=True)
         enrol(page, folder, "Ana Almeida", 31)
         time.sleep(WALKUPS_S)
+        with building.leaf.open("w") as leaf:
+            leaf.write("open\n")
+        page.wait_for_timeout(3000)
         for tab in ("Door", "Threshold"):
             page.get_by_role("tab", name=tab).click()
             page.wait_for_timeout(4000)
