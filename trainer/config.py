@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -23,6 +23,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+DOOR_NETWORKS: Final = ("mobilefacenet", "fusedfacenet")
+"""Those that see the door's colour crops, and whose rows are made unit length. The others see pixels from 0 to 1."""
+
+
 class Network(_Part):
     """Which network. `width` and `stem` are MobileFaceNet's, `blocks` FusedFaceNet's, `dropout` the tutorial's."""
 
@@ -32,6 +36,16 @@ class Network(_Part):
     blocks: tuple[int, int] = (2, 2)
     """Residual blocks on the 14x14 and on the 7x7 map."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    unit: bool | None = None
+    """Whether embeddings are made unit length; None: as a door's are, and the articles' are not."""
+
+    @property
+    def for_door(self) -> bool:
+        return self.kind in DOOR_NETWORKS
+
+    @property
+    def unit_rows(self) -> bool:
+        return self.for_door if self.unit is None else self.unit
 
 
 class Data(_Part):
@@ -48,11 +62,59 @@ class Data(_Part):
     validation_people: int = Field(default=100, ge=0)
 
 
+OWN_LOSSES: Final = ("contrastive", "triplet", "pair-logistic")
+CLASS_LOSSES: Final = ("arcface", "cosface", "subcenter-arcface", "proxy-anchor")
+"""Those that learn a vector for every training person."""
+MARGINS: Final = {"contrastive": 2.0, "triplet": 0.2}
+"""Distances: the articles' and FaceNet's."""
+
+
+class Loss(_Part):
+    """One of a stage's losses. The first three are ours, the others pytorch-metric-learning's."""
+
+    name: Literal[
+        "contrastive",
+        "triplet",
+        "pair-logistic",
+        "arcface",
+        "cosface",
+        "subcenter-arcface",
+        "proxy-anchor",
+        "multi-similarity",
+        "circle",
+        "supcon",
+        "nt-xent",
+    ]
+    weight: float = Field(default=1.0, gt=0)
+    margin: float | None = Field(default=None, gt=0)
+    """Of contrastive (2.0) and triplet (0.2), a distance."""
+    miner: Literal["", "random", "semi-hard", "batch-hard", "multi-similarity", "pair-margin", "triplet-margin"] = ""
+    """Which triplets or pairs of the batch; the last three are the library's. Triplet's own default is batch-hard."""
+    options: dict[str, int | float] = {}
+    """Of the library's losses, by the library's names: arcface has margin (degrees) and scale."""
+
+    @property
+    def distance_margin(self) -> float:
+        """The margin that holds, a distance; semi-hard mining for a library's loss goes by triplet's."""
+        return self.margin if self.margin is not None else MARGINS.get(self.name, MARGINS["triplet"])
+
+    @model_validator(mode="after")
+    def _fits(self) -> Loss:
+        if self.margin is not None and self.name not in MARGINS:
+            raise ValueError(f"margin is of {' and '.join(MARGINS)}; {self.name} has options")
+        if self.options and self.name in OWN_LOSSES:
+            raise ValueError(f"options are of the library's losses; {self.name} has none")
+        mined = ("", "random", "semi-hard", "batch-hard") if self.name == "triplet" else ("",)
+        if self.name in OWN_LOSSES and self.miner not in mined:
+            raise ValueError(f"{self.name} has no miner {self.miner}; triplet has random, semi-hard and batch-hard")
+        return self
+
+
 class Stage(_Part):
     """A stretch of the training with its own losses, batches and image size."""
 
     epochs: int = Field(ge=1)
-    pixels: int = Field(ge=32, le=256)
+    pixels: int = Field(ge=28, le=256)
     learning_rate: tuple[float, float]
     """At its beginning and end; a half cosine in between."""
     sampler: Literal["shuffled", "people", "pairs"] = "shuffled"
@@ -60,15 +122,9 @@ class Stage(_Part):
     """Images a batch; pairs a batch for `pairs`."""
     images_each: int = Field(default=4, ge=2)
     singles: int = Field(default=0, ge=0)
-    arcface: float = Field(default=0.0, ge=0)
-    arcface_margin_degrees: float = Field(default=20.0, ge=0, lt=90)
-    """0 to begin with: from random weights a margin stalls the training."""
-    triplet: float = Field(default=0.0, ge=0)
-    contrastive: float = Field(default=0.0, ge=0)
     batches: int = Field(default=0, ge=0)
     """Batches an epoch; 0: about as many as there are images for."""
-    margin: float = Field(default=0.3, gt=0)
-    """Of the triplet or contrastive loss, a distance."""
+    loss: tuple[Loss, ...] = Field(min_length=1)
 
 
 class TeacherFile(_Part):
@@ -132,7 +188,6 @@ class Config(_Part):
     optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
     weight_decay: float = Field(default=0.0, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
-    arcface_scale: float = Field(default=64.0, gt=0)
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     network: Network
     data: Data

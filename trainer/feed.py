@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainer import data, sampling
-from trainer.augment import Augmentation, augment
+from trainer.augment import Augmentation, augment, normalise
 from trainer.config import Config, Stage
 
 Item = TypeVar("Item")
@@ -32,6 +32,13 @@ def step_seed(config: Config, step: int) -> int:
     return config.seed * 1_000_003 + step
 
 
+def as_input(config: Config, crops: Tensor) -> Tensor:
+    """What the network sees of crops: uint8[N, S, S, C] -> float32[N, C, S, S], 0 to 1; a door's about -1 to 1."""
+    if config.network.for_door:
+        return normalise(crops).contiguous(memory_format=torch.channels_last)
+    return crops.permute(0, 3, 1, 2).float() / 255.0
+
+
 def prepared(
     config: Config, stage: Stage, faces: data.Faces, rows: Iterable[data.IntArray], step: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -43,12 +50,12 @@ def prepared(
     pixels, identities = torch.from_numpy(faces.pixels), torch.from_numpy(faces.identities)
     for number, chosen in enumerate(rows, start=step + 1):
         at = torch.from_numpy(chosen)
-        if config.network.kind == "tutorial":
-            images = pixels[at].permute(0, 3, 1, 2).float() / 255.0
-        else:
+        if config.network.for_door:
             random = torch.Generator().manual_seed(step_seed(config, number))
             images = augment(pixels[at], stage.pixels, Augmentation(), random)
             images = images.contiguous(memory_format=torch.channels_last)
+        else:
+            images = as_input(config, pixels[at])
         yield images, identities[at]
 
 

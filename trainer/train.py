@@ -14,22 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from firmware_config.errors import BadInput, BadState
-from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE, FloatArray, ImageArray
+from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
 from firmware_config.files import write_atomic
-from trainer import data, losses
-from trainer.augment import normalise
-from trainer.config import Config, Stage
+from trainer import data
+from trainer.config import Config
 from trainer.encoders import FusedFaceNet, MobileFaceNet, Tutorial
-from trainer.feed import ahead, batches, prepared, step_seed
+from trainer.feed import ahead, as_input, batches, prepared, step_seed
 from trainer.metrics import equal_error_rate, pair_table, true_accept_rate
+from trainer.objective import Heads, Objective
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
-HEAD_DEVIATION = 0.05
-"""Of ArcFace's class weights at the start: with 128 of them a class vector is about half a unit long."""
 STEPS_BETWEEN_LINES = 50
 """A line of progress every half minute or so on two cores."""
 
@@ -39,8 +37,7 @@ class Run:
     """All that a stopped run needs to go on, beside the configuration."""
 
     network: nn.Module
-    head: nn.Module | None
-    """ArcFace's class weights, where it is used."""
+    heads: Heads
     optimiser: torch.optim.Optimizer
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -78,50 +75,24 @@ def build_network(config: Config) -> nn.Module:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def build_run(config: Config, people: int) -> Run:
-    """A run at step 0 for so many training people."""
+def build_run(config: Config, training: data.Faces) -> Run:
+    """A run at step 0."""
     network = build_network(config)
-    head: nn.Module | None = None
-    if any(stage.arcface for stage in config.stage):
-        from pytorch_metric_learning.losses import ArcFaceLoss  # noqa: PLC0415  # slow to load, not always used
-
-        head = ArcFaceLoss(
-            people,
-            EMBEDDING_SIZE,
-            scale=config.arcface_scale,
-            # Its own default, 1, is so large that Adam's steps hardly turn the class weights.
-            weight_init_func=lambda weights: nn.init.normal_(weights, std=HEAD_DEVIATION),
-        )
+    outputs = embed(config, network, training.pixels[:1], pixels=config.stage[0].pixels).shape[1]
+    heads = Heads(config, training.people, outputs)
     # Class weights do not decay: they are normalised in the loss, and decay would only raise their rate.
     groups = [{"params": list(network.parameters()), "weight_decay": config.weight_decay}]
-    if head is not None:
-        groups.append({"params": list(head.parameters()), "weight_decay": 0.0})
+    groups.append({"params": list(heads.parameters()), "weight_decay": 0.0})
     if config.optimiser == "sgd":
         optimiser: torch.optim.Optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
     elif config.optimiser == "adamw":
         optimiser = torch.optim.AdamW(groups, lr=1e-3, fused=True)
     else:
         optimiser = torch.optim.Adam(groups, lr=1e-3, fused=True)
-    return Run(network, head, optimiser)
+    return Run(network, heads, optimiser)
 
 
-def loss_of(stage: Stage, run: Run, embeddings: Tensor, identities: Tensor) -> Tensor:
-    """The stage's losses, weighted and added up."""
-    total = embeddings.new_zeros(())
-    if stage.arcface and run.head is not None:
-        run.head.margin = math.radians(stage.arcface_margin_degrees)  # type: ignore[assignment]
-        total = total + stage.arcface * run.head(embeddings, identities)
-    if stage.triplet:
-        unit = nn.functional.normalize(embeddings)
-        total = total + stage.triplet * losses.batch_hard_triplet(unit, identities, stage.margin)
-    if stage.contrastive:
-        first, second = embeddings.chunk(2)
-        a, b = identities.chunk(2)
-        total = total + stage.contrastive * losses.contrastive(first, second, a != b, stage.margin)
-    return total
-
-
-def train(  # noqa: PLR0915 - flat on purpose: the loop is read top to bottom
+def train(  # noqa: C901, PLR0915 - flat on purpose: the loop is read top to bottom
     config: Config, faces: data.Faces, split: data.Split, folder: Path, say: Callable[[str], None] = print
 ) -> Run:
     """Trains, or goes on with, the run kept in `folder`.
@@ -136,7 +107,7 @@ def train(  # noqa: PLR0915 - flat on purpose: the loop is read top to bottom
     training = faces.take(split.train)
     validation = faces.take(split.validation)
     folder.mkdir(parents=True, exist_ok=True)
-    run = resume(config, training, folder) or build_run(config, training.people)
+    run = resume(config, training, folder) or build_run(config, training)
     steps_each = [sum(1 for _ in batches(s, training.identities, config.seed, 0)) for s in config.stage]
     total = sum(steps * stage.epochs for steps, stage in zip(steps_each, config.stage, strict=True))
     began, saved, worked, work_done, step, epoch = time.monotonic(), time.monotonic(), 0.0, 0.0, 0, 0
@@ -144,6 +115,7 @@ def train(  # noqa: PLR0915 - flat on purpose: the loop is read top to bottom
     say(f"{config.name}: {len(training)} images of {training.people} people, {total} steps, from {run.step}")
     try:
         for stage, steps in zip(config.stage, steps_each, strict=True):
+            objective = Objective(stage, run.heads)
             for stage_epoch in range(stage.epochs):
                 epoch += 1
                 cost = stage.batch * stage.pixels**2
@@ -168,7 +140,10 @@ def train(  # noqa: PLR0915 - flat on purpose: the loop is read top to bottom
 
                     run.network.train()
                     torch.manual_seed(step_seed(config, step))  # dropout's
-                    loss = loss_of(stage, run, run.network(images), identities)
+                    embeddings = run.network(images)
+                    if config.network.unit_rows:
+                        embeddings = nn.functional.normalize(embeddings)
+                    loss = objective(embeddings, identities, torch.Generator().manual_seed(step_seed(config, step)))
                     run.optimiser.zero_grad(set_to_none=True)
                     loss.backward()  # type: ignore[no-untyped-call]
                     parameters = [p for group in run.optimiser.param_groups for p in group["params"]]
@@ -210,21 +185,18 @@ def embed(
     found: list[FloatArray] = []
     with torch.inference_mode():
         for start in range(0, len(crops), batch):
-            part = torch.from_numpy(np.ascontiguousarray(crops[start : start + batch]))
-            if config.network.kind == "tutorial":
-                found.append(network(part.permute(0, 3, 1, 2).float() / 255.0).numpy())
-            else:
-                images = normalise(part)
-                if pixels != CROP_SIZE:
-                    images = nn.functional.interpolate(images, size=(pixels, pixels), mode="area")
+            images = as_input(config, torch.from_numpy(np.ascontiguousarray(crops[start : start + batch])))
+            if config.network.for_door and pixels != CROP_SIZE:
+                images = nn.functional.interpolate(images, size=(pixels, pixels), mode="area")
                 images = images.contiguous(memory_format=torch.channels_last)
-                found.append(nn.functional.normalize(network(images)).numpy())
+            rows = network(images)
+            found.append((nn.functional.normalize(rows) if config.network.unit_rows else rows).numpy())
     return np.concatenate(found)
 
 
 def validate(config: Config, network: nn.Module, faces: data.Faces, pixels: int) -> dict[str, float]:
     """EER and TAR at FMR 1e-2 and 1e-3 over all pairs of people that the network does not train on."""
-    crops = faces.pixels if config.network.kind == "tutorial" else faces.centre()
+    crops = faces.centre() if config.network.for_door else faces.pixels
     table = pair_table(embed(config, network, crops, pixels=pixels), faces.identities)
     return {
         "eer": equal_error_rate(table.genuine, table.impostor),
@@ -239,7 +211,7 @@ def save(config: Config, training: data.Faces, run: Run, folder: Path) -> None:
         "config": config.model_dump(mode="json"),
         "images": training.fingerprint(),
         "network": run.network.state_dict(),
-        "head": run.head.state_dict() if run.head is not None else None,
+        "heads": run.heads.state_dict(),
         "optimiser": run.optimiser.state_dict(),
         "step": run.step,
         "history": run.history,
@@ -265,10 +237,9 @@ def resume(config: Config, training: data.Faces, folder: Path) -> Run | None:
         training.fingerprint(),
     ):
         raise BadState(f"{path} was made from another network, split or images. Choose another --out folder.")
-    run = build_run(config, training.people)
+    run = build_run(config, training)
     run.network.load_state_dict(state["network"])
-    if run.head is not None and state["head"] is not None:
-        run.head.load_state_dict(state["head"])
+    run.heads.load_state_dict(state["heads"])
     run.optimiser.load_state_dict(state["optimiser"])
     run.step, run.history = int(state["step"]), list(state["history"])
     return run

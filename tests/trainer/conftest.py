@@ -74,7 +74,7 @@ def tiny_door() -> Config:
                 "validation_people": 2,
             },
             "stage": [
-                {"epochs": 1, "pixels": 64, "learning_rate": [1e-3, 1e-3], "batch": 8, "arcface": 1.0},
+                {"epochs": 1, "pixels": 64, "learning_rate": [1e-3, 1e-3], "batch": 8, "loss": [{"name": "arcface"}]},
                 {
                     "epochs": 1,
                     "pixels": 112,
@@ -83,7 +83,7 @@ def tiny_door() -> Config:
                     "images_each": 2,
                     "singles": 1,
                     "sampler": "people",
-                    "triplet": 1.0,
+                    "loss": [{"name": "triplet"}],
                 },
             ],
         }

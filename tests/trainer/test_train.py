@@ -47,7 +47,7 @@ def test_a_stopped_run_ends_like_one_that_was_not(
 
 def test_a_run_of_another_network_is_not_gone_on_with(tiny_door: Config, shard_folder: Path, tmp_path: Path) -> None:
     faces, split = train.load_faces(tiny_door, shard_folder)
-    run = train.build_run(tiny_door, faces.take(split.train).people)
+    run = train.build_run(tiny_door, faces.take(split.train))
     train.save(tiny_door, faces.take(split.train), run, tmp_path)
     other = tiny_door.model_copy(update={"seed": 6})
     with pytest.raises(BadState, match="Choose another --out folder"):
@@ -77,8 +77,7 @@ def test_the_tutorial_network_learns_pairs(grey_people: Faces, tmp_path: Path) -
                     "learning_rate": [5e-4, 5e-4],
                     "sampler": "pairs",
                     "batch": 16,
-                    "contrastive": 1.0,
-                    "margin": 2.0,
+                    "loss": [{"name": "contrastive"}],
                 }
             ],
         }
