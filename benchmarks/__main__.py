@@ -21,7 +21,7 @@ from benchmarks import faces, peers
 from firmware_config.bundle import read_bundle
 from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.files import write_atomic
-from trainer.evaluate import ten_fold
+from trainer.lfw import ten_fold
 from trainer.metrics import equal_error_rate, pair_table, true_accept_rate
 
 ROOT: Final = Path(__file__).parents[1]

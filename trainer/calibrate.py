@@ -11,6 +11,7 @@ import numpy.typing as npt
 from firmware_config.calibration import Calibration, Histogram, OperatingPoint
 from firmware_config.errors import BadInput
 from firmware_config.face import MAX_DISTANCE, FloatArray
+from trainer.intervals import BOOTSTRAPS
 from trainer.metrics import all_distances
 
 RATES: Final = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -18,9 +19,6 @@ RATES: Final = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 BINS: Final = 400
 """Of the histograms: 0.005 each, finer than anyone can move a slider."""
-
-BOOTSTRAPS: Final = 400
-"""Resamples of people; 400 put the 2.5 % ends on the tenth value."""
 
 TAIL_SHARE: Final = 1e-3
 """Of impostor pairs: those nearer than this share make the fitted tail."""

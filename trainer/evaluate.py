@@ -1,183 +1,161 @@
-"""Verification on published protocols, through the door's own code: detect, align, embed."""
+"""Verification and identification by the field's protocols: numbers for machines, a sentence for people."""
 
 from __future__ import annotations
 
-import io
-import tarfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from device.align import align
-from device.detect import Detector, detector_model
 from device.embed import Encoder
-from firmware_config.att import att_faces
 from firmware_config.bundle import read_bundle
 from firmware_config.errors import BadInput
-from firmware_config.face import CROP_SIZE, TEMPLATE, FloatArray, ImageArray, distance
-from trainer.metrics import equal_error_rate, pair_table, true_accept_rate
+from trainer import intervals
+from trainer.calibrate import FEWEST_COUNTED, calibrate
+from trainer.lfw import ten_fold
+from trainer.metrics import equal_error_rate, true_accept_rate
+from trainer.open_set import GALLERIES, Identification, identify
+from trainer.trial import Embed, Trial, att_trial, lfw_trial
 
-LFW_ARCHIVE: Final = "lfw.tar"
-LFW_PAIRS: Final = 6000
-FOLDS: Final = 10
-
-MARGIN_SHARE: Final = 0.25
-"""Border added on each side before detection, of the image's side: both sets cut faces so close that the
-detector wants more around them."""
-
-
-@dataclass(frozen=True)
-class Cropped:
-    """crops: uint8[N, 112, 112, 3] RGB; missed: how many had no face found and were cut by their middle."""
-
-    crops: ImageArray
-    missed: int
+RATES: Final = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
+"""False match rates at which TAR is told, by their name in the results."""
 
 
-def evaluate(bundle: bytes, protocol: str, data: Path, cache_dir: Path | None = None) -> dict[str, Any]:
-    """EER, TAR at false match rates and, for LFW, the ten-fold accuracy of a bundle's int8 encoder.
+def bundle_embed(bundle: bytes) -> Embed:
+    """A bundle's int8 encoder: uint8[N, 112, 112, 3] RGB -> float32[N, 128]. Raises BundleRefused, BadInput."""
+    return Encoder(read_bundle(bundle, trusted=None).onnx, threads=2).embed
 
-    protocol: "lfw" (View 2, `data`/lfw.tar) or "att" (all pairs of the 400 photos, fetched). Raises BadInput,
-    naming the option when the data is not there, LostLink when it cannot be fetched.
+
+def bundle_trial(bundle: bytes, protocol: str, folder: Path, cache_dir: Path | None = None) -> Trial:
+    """A bundle's int8 encoder, through the door's own code: detect, align, embed.
+
+    protocol: "lfw" (View 2, `folder`/lfw.tar), "lfw-grey", "identification" (LFW's people) or "att" (fetched).
+    Raises BadInput, naming the option when the data is not there, LostLink when it cannot be fetched.
     """
-    read = read_bundle(bundle, trusted=None)
-    encoder = Encoder(read.onnx, threads=2)
-    tau = read.calibration.tau_at(1e-3)
-    result: dict[str, Any] = {"protocol": protocol, "encoder_id": encoder.encoder_id}
-    if protocol == "lfw":
-        images, pairs, same = read_lfw(data)
-        cropped = crop_all(images, cache_dir)
-        embeddings = _embed(encoder, cropped.crops)
-        distances = distance(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
-        genuine, impostor = distances[same], distances[~same]
+    encoder = Encoder(read_bundle(bundle, trusted=None).onnx, threads=2)
+    if protocol in ("lfw", "identification"):
+        return lfw_trial(encoder, folder, cache_dir)
+    if protocol == "lfw-grey":
+        return lfw_trial(encoder, folder, cache_dir, grey=True)
+    if protocol == "att":
+        return att_trial(encoder, cache_dir)
+    raise BadInput(f"A bundle has no protocol {protocol!r}; there are lfw, lfw-grey, att and identification.")
+
+
+def verification(trial: Trial, tau: float | None = None) -> dict[str, Any]:
+    """EER and TAR at false match rates with 95 % intervals by identity; LFW's ten-fold accuracy where there are folds.
+
+    tau: a bundle's own threshold for FMR 1e-3, to say what it does to these people. A TAR is None where the impostor
+    pairs are too few for the rate: less than one may match.
+    """
+    distances, same = trial.distances()
+    genuine, impostor = distances[same], distances[~same]
+    if len(genuine) == 0 or len(impostor) == 0:
+        raise BadInput(f"{trial.protocol} has no pairs of one person, or none of two: nothing can be measured.")
+    people = trial.identities[trial.rows()]
+    eer, tars = intervals.by_identity(distances, same, people, tuple(RATES.values()))
+    result: dict[str, Any] = {"protocol": trial.protocol, "subject": trial.subject}
+    if trial.folded:
         accuracy = ten_fold(distances, same)
         result |= {"accuracy": float(accuracy.mean()), "accuracy_std": float(accuracy.std(ddof=1))}
-    elif protocol == "att":
-        people = att_faces(cache_dir)
-        photos = [cv2.cvtColor(photo, cv2.COLOR_GRAY2BGR) for row in people.values() for photo in row]
-        cropped = crop_all(photos, cache_dir)
-        identities = np.repeat(np.arange(len(people)), [len(row) for row in people.values()])
-        table = pair_table(_embed(encoder, cropped.crops), identities.astype(np.int64))
-        genuine, impostor = table.genuine, table.impostor
-    else:
-        raise BadInput(f"There is no protocol {protocol!r}; there are lfw and att.")
-    return result | {
+    result |= {
+        "people": len(np.unique(people)),
         "genuine_pairs": len(genuine),
         "impostor_pairs": len(impostor),
-        "images": len(cropped.crops),
-        "not_detected": cropped.missed,
+        "images": len(trial.pictures),
+        "not_detected": trial.missed,
         "eer": equal_error_rate(genuine, impostor),
-        "tar_at_fmr_1e-2": true_accept_rate(genuine, impostor, 1e-2),
-        "tar_at_fmr_1e-3": true_accept_rate(genuine, impostor, 1e-3),
-        "at_bundle_tau_1e-3": {
+    }
+    ends: dict[str, Any] = {"eer": eer}
+    for (name, rate), interval in zip(RATES.items(), tars, strict=True):
+        counts = rate * len(impostor) >= 1
+        result[f"tar_at_fmr_{name}"] = true_accept_rate(genuine, impostor, rate) if counts else None
+        if counts:
+            ends[f"tar_at_fmr_{name}"] = interval
+    result["intervals"] = ends
+    if trial.folded:
+        result["all_pairs"] = _all_pairs(trial)
+    if tau is not None:
+        result["at_bundle_tau_1e-3"] = {
             "tau": tau,
             "tar": float(np.mean(genuine <= tau)),
             "fmr": float(np.mean(impostor <= tau)),
-        },
+        }
+    return result
+
+
+def identification(trial: Trial, galleries: Sequence[int] = GALLERIES) -> dict[str, Any]:
+    """FNIR at FPIR 1e-1 to 1e-3 for galleries of 10, 100 and 1000 people, one photo each."""
+    return {
+        "protocol": "identification",
+        "subject": trial.subject,
+        "galleries": [_gallery(identify(trial.embeddings, trial.identities, size)) for size in galleries],
     }
+
+
+def evaluate(bundle: bytes, protocol: str, folder: Path, cache_dir: Path | None = None) -> tuple[dict[str, Any], Trial]:
+    """A bundle's numbers and what they were made of. Raises as `bundle_trial`."""
+    trial = bundle_trial(bundle, protocol, folder, cache_dir)
+    if protocol == "identification":
+        return identification(trial), trial
+    return verification(trial, read_bundle(bundle, trusted=None).calibration.tau_at(1e-3)), trial
 
 
 def sentence(result: dict[str, Any]) -> str:
     """A result for a person."""
+    if result["protocol"] == "identification":
+        return "\n".join(_gallery_line(each) for each in result["galleries"])
     accuracy = f"accuracy {result['accuracy']:.4f}, " if "accuracy" in result else ""
+    tars = ", ".join(
+        f"{result[f'tar_at_fmr_{name}']:.4f} at {name}" for name in RATES if result[f"tar_at_fmr_{name}"] is not None
+    )
+    low, high = result["intervals"]["eer"]
     return (
-        f"{result['protocol']}: {accuracy}EER {result['eer']:.4f}, TAR {result['tar_at_fmr_1e-2']:.4f} at FMR "
-        f"1e-2 and {result['tar_at_fmr_1e-3']:.4f} at 1e-3, over {result['genuine_pairs']} genuine and "
-        f"{result['impostor_pairs']} impostor pairs; no face was found in {result['not_detected']} of "
-        f"{result['images']} images."
+        f"{result['protocol']}: {accuracy}EER {result['eer']:.4f} ({low:.4f} to {high:.4f}), TAR by FMR {tars}, over "
+        f"{result['genuine_pairs']} genuine and {result['impostor_pairs']} impostor pairs of {result['people']} "
+        f"people; no face was found in {result['not_detected']} of {result['images']} images."
     )
 
 
-def ten_fold(distances: FloatArray, same: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """LFW's View 2: each tenth is judged by the threshold that is best on the other nine. float64[10].
-
-    distances: float32[N] in the order of pairs.txt; same: bool[N]. Huang et al. 2007.
-    """
-    fold = np.arange(len(distances)) * FOLDS // len(distances)
-    thresholds = np.linspace(0.0, 2.0, 801)
-    right = np.stack([(distances <= threshold) == same for threshold in thresholds])
-    accuracies = np.empty(FOLDS)
-    for k in range(FOLDS):
-        best = int(np.argmax(right[:, fold != k].mean(axis=1)))
-        accuracies[k] = right[best, fold == k].mean()
-    return accuracies
-
-
-def crop_all(images: list[ImageArray], cache_dir: Path | None = None) -> Cropped:
-    """Each image's most central face, aligned. images: uint8[H, W, 3] BGR. Without a face: the middle."""
-    detector = Detector(detector_model(cache_dir))
-    crops = np.empty((len(images), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
-    missed = 0
-    for row, image in enumerate(images):
-        border = round(max(image.shape[:2]) * MARGIN_SHARE)
-        framed = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
-        middle = np.array([framed.shape[1], framed.shape[0]], dtype=np.float32) / 2.0
-        faces = detector.detect(framed)
-        if faces:
-            nearest = min(faces, key=lambda face: float(np.linalg.norm(face.landmarks.mean(axis=0) - middle)))
-            landmarks = nearest.landmarks
-        else:
-            missed += 1
-            # Half of the image's side from eyes to mouth and around, as both sets are framed.
-            scale = min(image.shape[:2]) / CROP_SIZE * 0.75
-            landmarks = ((TEMPLATE - TEMPLATE.mean(axis=0)) * scale + middle).astype(np.float32)
-        crops[row] = align(framed, landmarks)
-    return Cropped(crops, missed)
+def _all_pairs(trial: Trial) -> dict[str, Any]:
+    # View 2 has 3,000 impostor pairs, which say nothing of one in ten thousand; all its images have 30 million.
+    calibration = calibrate(trial.embeddings, trial.identities, trial.protocol)
+    return {
+        "genuine_pairs": calibration.genuine_pairs,
+        "impostor_pairs": calibration.impostor_pairs,
+        "tar_at_fmr": {
+            f"{point.fmr:.0e}".replace("e-0", "e-"): [1 - point.fnmr, 1 - point.fnmr_high, 1 - point.fnmr_low]
+            for point in calibration.operating_points
+            if not point.extrapolated
+        },
+    }
 
 
-def read_lfw(folder: Path) -> tuple[list[ImageArray], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The images, BGR, and View 2: int64[6000, 2] rows of them, bool[6000] the same person. Raises BadInput."""
-    path = folder / LFW_ARCHIVE
-    if not path.exists():
-        raise BadInput(f"There is no {LFW_ARCHIVE} in {folder}. Say where it lies with --data DIR.")
-    images: list[ImageArray] = []
-    rows: dict[str, int] = {}
-    text = ""
-    with tarfile.open(path) as archive:
-        for member in archive:
-            stream = archive.extractfile(member)
-            if stream is None:
-                continue
-            name = Path(member.name)
-            if name.name == "pairs.txt":
-                text = stream.read().decode()
-            elif name.suffix in (".jpg", ".webp", ".png"):
-                rows[name.stem] = len(images)
-                decoded = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_COLOR)
-                if decoded is None:
-                    raise BadInput(f"{member.name} in {path} is not an image.")
-                images.append(decoded)
-    pairs, same = parse_pairs(text)
-    missing = {name for pair in pairs for name in pair} - rows.keys()
-    if missing or not pairs:
-        raise BadInput(f"{path} lacks {len(missing)} images of its {len(pairs)} pairs; it is not whole.")
-    return images, np.array([[rows[a], rows[b]] for a, b in pairs], dtype=np.int64), np.array(same)
+def _gallery(found: Identification) -> dict[str, Any]:
+    return {
+        "gallery": found.gallery,
+        "draws": found.draws,
+        "mated": found.mated,
+        "non_mated": found.non_mated,
+        "fnir_at_fpir": {
+            f"{miss.fpir:.0e}".replace("e-0", "e-"): {
+                "fnir": miss.fnir,
+                "draws_95": [miss.low, miss.high],
+                "tau": miss.tau,
+                "counted": miss.strangers >= FEWEST_COUNTED,
+            }
+            for miss in found.misses
+        },
+    }
 
 
-def parse_pairs(text: str) -> tuple[list[tuple[str, str]], list[bool]]:
-    """pairs.txt -> names of images, and whether they are the same person.
-
-    `name i j` is two images of one, `name i other j` of two people; other lines are counts. Raises BadInput.
-    """
-    pairs: list[tuple[str, str]] = []
-    same: list[bool] = []
-    for number, line in enumerate(io.StringIO(text), start=1):
-        words = line.split()
-        try:
-            if len(words) == 3:
-                pairs.append((f"{words[0]}_{int(words[1]):04d}", f"{words[0]}_{int(words[2]):04d}"))
-                same.append(True)
-            elif len(words) == 4:
-                pairs.append((f"{words[0]}_{int(words[1]):04d}", f"{words[2]}_{int(words[3]):04d}"))
-                same.append(False)
-        except ValueError as error:
-            raise BadInput(f"Line {number} of pairs.txt is not a pair: {line.strip()!r}.") from error
-    return pairs, same
-
-
-def _embed(encoder: Encoder, crops: ImageArray, batch: int = 64) -> FloatArray:
-    return np.concatenate([encoder.embed(crops[i : i + batch]) for i in range(0, len(crops), batch)])
+def _gallery_line(each: dict[str, Any]) -> str:
+    rates = ", ".join(
+        f"{row['fnir']:.3f} ({row['draws_95'][0]:.3f} to {row['draws_95'][1]:.3f}) at {fpir}"
+        for fpir, row in each["fnir_at_fpir"].items()
+    )
+    return (
+        f"identification, gallery of {each['gallery']}: FNIR by FPIR {rates}; {each['draws']} galleries drawn, "
+        f"{each['mated']} mated and {each['non_mated']} non-mated searches each."
+    )

@@ -1,94 +1,128 @@
-"""The articles' pictures: how the loss fell, and pairs of people held out with their dissimilarity."""
+"""One self-contained HTML page of a measurement: numbers, curves and, where the set's terms allow it, faces."""
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import json
-from pathlib import Path
-from typing import Final
+import re
+from collections.abc import Iterator
+from typing import Any, Final
 
+import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from firmware_config.errors import BadInput
-from firmware_config.face import FloatArray
-from firmware_config.files import write_atomic
-from trainer import data
-from trainer.bundling import load_trained
-from trainer.metrics import equal_error_rate, pair_table
-from trainer.train import LOG, embed, load_faces
+from trainer import figures
+from trainer.evaluate import sentence
+from trainer.trial import Embed, Trial
 
-GRID_PAIRS: Final = 8
-"""Pairs in the picture: two rows of four."""
+WORST: Final = 12
+"""Pairs of each kind in the grids."""
 
-STEPS_EACH_POINT: Final = 10
-"""The articles plot the loss of every tenth batch."""
+OCCLUDED: Final = 4
+
+STYLE: Final = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c2321;background:#fff}
+h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse}
+td,th{padding:.2rem .8rem .2rem 0;text-align:left;
+border-bottom:1px solid #ddd}td{font-variant-numeric:tabular-nums}.plots{display:grid;gap:1rem;
+grid-template-columns:repeat(auto-fit,minmax(22rem,1fr))}svg,img{width:100%;height:auto}pre{white-space:pre-wrap}
+"""
 
 
-def tutorial_report(run: Path, out: Path, cache_dir: Path | None = None) -> list[Path]:
-    """Writes tutorial-loss.png and tutorial-pairs.png of a run of the tutorial's network into `out`.
+def html_report(result: dict[str, Any], trial: Trial, embed: Embed | None = None, faces: bool = False) -> str:
+    """result: what `evaluate` found in `trial`; embed: the network, for occlusion maps; faces: show them.
 
-    Raises BadInput when the run is not the tutorial's, LostLink when AT&T cannot be fetched. The pictures show
-    AT&T faces, which that set's terms allow with thanks to AT&T Laboratories Cambridge.
+    Faces are shown where the set's terms allow it (`may_show`) or `faces` says that these are the reader's own. The
+    page asks nothing of any host: curves are inline SVG, pictures inline PNG.
     """
-    trained = load_trained(run)
-    if trained.config.network.kind != "tutorial" or trained.config.data.source != "att":
-        raise BadInput(f"{run} is not a run of the tutorial's network on AT&T faces.")
-    faces, split = load_faces(trained.config, Path(), cache_dir)
-    strangers = faces.take(split.validation)
-    embeddings = embed(trained.config, trained.network, strangers.pixels)
-    table = pair_table(embeddings, strangers.identities)
-    history = [json.loads(line) for line in (run / LOG).read_text().splitlines()]
-    pictures = {
-        "tutorial-loss.png": loss_curve([entry["loss"] for entry in history]),
-        "tutorial-pairs.png": pair_grid(strangers, embeddings, trained.config.seed),
-    }
-    eer = equal_error_rate(table.genuine, table.impostor)
-    pictures["tutorial-loss.png"].axes[0].set_title(
-        f"Tutorial network, AT&T: EER {eer:.3f} on {strangers.people} people it never saw"
+    parts = [f"<p>{html.escape(line)}</p>" for line in sentence(result).splitlines()]
+    parts.append(_numbers(result))
+    tau = result.get("at_bundle_tau_1e-3", {}).get("tau")
+    table = trial.table()
+    plots = [figures.roc(table), figures.det(table), figures.histograms(table, tau)]
+    if trial.log:
+        plots.append(figures.loss_curve([entry["loss"] for entry in trial.log]))
+    plots.append(figures.embedding_map(trial.embeddings, trial.identities))
+    parts.append('<h2>Curves</h2><div class="plots">' + "".join(map(_svg, plots)) + "</div>")
+    if faces or trial.may_show:
+        parts.extend(_faces(trial, embed))
+    else:
+        parts.append("<p>The terms of this set keep its faces out of reports; --faces shows them in your own copy.</p>")
+    parts.append(f"<h2>For machines</h2><pre>{html.escape(json.dumps(result, indent=1))}</pre>")
+    title = html.escape(f"{trial.protocol}: {trial.subject[:24]}")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
+        f"<body><h1>{title}</h1>{''.join(parts)}</body></html>\n"
     )
-    paths = []
-    for name, figure in pictures.items():
-        stream = io.BytesIO()
-        figure.savefig(stream, dpi=110, bbox_inches="tight", metadata={"Software": None})
-        write_atomic(out / name, stream.getvalue(), 0o644)
-        paths.append(out / name)
-    return paths
 
 
-def loss_curve(losses: list[float]) -> Figure:
-    """Contrastive loss over training steps, every tenth batch, as a line."""
-    figure = Figure(figsize=(7, 4))  # not through pyplot: no screen is asked for, nothing is left open
-    axis = figure.subplots()
-    steps = np.arange(0, len(losses), STEPS_EACH_POINT)
-    axis.plot(steps, [losses[step] for step in steps], linewidth=1.2)
-    axis.set_xlabel("step")
-    axis.set_ylabel("contrastive loss")
-    axis.set_ylim(bottom=0.0)
-    axis.grid(alpha=0.3)
-    return figure
+def worst_pairs(trial: Trial, genuine: bool, count: int = WORST) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """The genuine pairs farthest apart, or the impostor pairs nearest: int64[<= count, 2] rows, and a title each.
 
-
-def pair_grid(faces: data.Faces, embeddings: FloatArray, seed: int) -> Figure:
-    """A picture grid: one photo against eight others, half of them of the same person, with d above each.
-
-    faces: grey, uint8[N, S, S, 1]; embeddings: float32[N, D].
+    One pair of each person, or of each two: the same two faces twelve times would show less.
     """
-    random = np.random.default_rng(seed)
-    figure = Figure(figsize=(12, 4.2))
-    axes = figure.subplots(2, GRID_PAIRS // 2)
-    for i, axis in enumerate(axes.flat):
-        probe = int(random.integers(len(faces)))
-        same = faces.identities == faces.identities[probe]
-        if i < GRID_PAIRS // 2:
-            same[probe] = False
-            other = int(random.choice(np.flatnonzero(same)))
-        else:
-            other = int(random.choice(np.flatnonzero(~same)))
-        dissimilarity = float(np.linalg.norm(embeddings[probe] - embeddings[other]))
-        axis.imshow(np.hstack([faces.pixels[probe, ..., 0], faces.pixels[other, ..., 0]]), cmap="gray")
-        kind = "same" if i < GRID_PAIRS // 2 else "different"
-        axis.set_title(f"{kind}: {dissimilarity:.2f}")
-        axis.axis("off")
-    figure.suptitle("Dissimilarity of pairs of people held out (AT&T Laboratories Cambridge)")
-    return figure
+    rows = trial.rows()
+    distances, same = trial.distances()
+    of_kind = np.flatnonzero(same if genuine else ~same)
+    order = of_kind[np.argsort(-distances[of_kind] if genuine else distances[of_kind], kind="stable")]
+    people = np.sort(trial.identities[rows[order]], axis=1)
+    _, first = np.unique(people, axis=0, return_index=True)
+    chosen = order[np.sort(first)[:count]]
+    return rows[chosen], [f"{'same' if genuine else 'different'}: {distances[pair]:.2f}" for pair in chosen]
+
+
+def as_png(figure: Figure, dpi: int = 110) -> bytes:
+    """The same bytes for the same figure: nothing of when and where it was drawn."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _faces(trial: Trial, embed: Embed | None) -> Iterator[str]:
+    for genuine, title in ((True, "One person, farthest apart"), (False, "Two people, nearest")):
+        pairs, titles = worst_pairs(trial, genuine)
+        yield f"<h2>{title}</h2>" + _png(figures.pair_grid(trial.pictures, pairs, titles))
+    if embed is None:
+        return
+    kinds = [worst_pairs(trial, genuine, OCCLUDED // 2) for genuine in (True, False)]
+    pairs = np.concatenate([pair for pair, _ in kinds])
+    titles = [title for _, both in kinds for title in both]
+    yield (
+        "<h2>What the encoder looked at</h2><p>A patch is hidden at each place in turn. Green: what is seen there "
+        "brings the two together; red: it keeps them apart.</p>"
+    ) + _png(figures.looked_at(embed, trial.pictures, pairs, titles))
+
+
+def _numbers(result: dict[str, Any]) -> str:
+    ends = result.get("intervals", {})
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{_number(value)}</td>"
+        f"<td>{f'{ends[name][0]:.4f} to {ends[name][1]:.4f}' if name in ends else ''}</td></tr>"
+        for name, value in result.items()
+        if isinstance(value, (int, float, str)) or value is None
+    )
+    return f"<h2>Numbers</h2><table><tr><th></th><th></th><th>95 %, by identity</th></tr>{rows}</table>"
+
+
+def _number(value: float | str | None) -> str:
+    if value is None:
+        return "too few pairs"
+    return f"{value:.4f}" if isinstance(value, float) else html.escape(str(value))
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "latchkey", "svg.fonttype": "none", "font.family": "sans-serif"}):
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    # Without the XML header, its document type, and a description whose names look like addresses.
+    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+
+
+def _png(figure: Figure) -> str:
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(as_png(figure, dpi=64)).decode()}">'

@@ -1,33 +1,57 @@
-"""Pictures and cards say what was measured."""
+"""The report is one file that asks nothing of anybody, and shows faces only where it may."""
 
 from __future__ import annotations
+
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from trainer import bundling, report
-from trainer.config import Config
-from trainer.data import Faces
+from firmware_config.face import FloatArray, ImageArray
+from tests.makers_trial import known_people
+from trainer import evaluate
+from trainer.report import html_report, worst_pairs
+from trainer.trial import Trial
 
 
-def test_the_loss_curve_shows_every_tenth_batch() -> None:
-    figure = report.loss_curve([float(step) for step in range(95)])
-    line = figure.axes[0].lines[0]
-    assert np.asarray(line.get_xdata()).tolist() == list(range(0, 95, 10))
-    assert np.asarray(line.get_ydata()).tolist() == [float(step) for step in range(0, 95, 10)]
+@pytest.fixture(scope="module")
+def trial() -> Trial:
+    return replace(known_people(people=8, photos=4, spread=0.6), log=[{"loss": 3.0 / (i + 1)} for i in range(40)])
 
 
-def test_the_grid_has_half_of_its_pairs_the_same_person_and_their_distance(grey_people: Faces) -> None:
-    # Embeddings that say who it is: 0 apart for one person, at least 1 for two.
-    embeddings = grey_people.identities[:, np.newaxis].astype(np.float32)
-    titles = [axis.get_title() for axis in report.pair_grid(grey_people, embeddings, seed=1).axes]
-    assert titles[:4] == ["same: 0.00"] * 4
-    assert all(title.startswith("different: ") and float(title.split()[1]) >= 1.0 for title in titles[4:])
+def _mean_colour(pictures: ImageArray) -> FloatArray:
+    rows = pictures.reshape(len(pictures), -1, 3).mean(axis=1)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 
-@pytest.mark.parametrize(("unnamed", "count"), [(0, 1), (4, 2)])
-def test_the_card_names_what_was_trained_on(tiny_door: Config, unnamed: int, count: int) -> None:
-    data = tiny_door.data.model_copy(update={"unnamed_images": unnamed})
-    named = bundling.sources(tiny_door.model_copy(update={"data": data}))
-    assert len(named) == count
-    assert "non-commercial" in named[0]
+def test_a_report_is_whole_in_itself(trial: Trial) -> None:
+    page = html_report(evaluate.verification(trial), trial, _mean_colour)
+    for part in ("ROC", "DET", "Distances", "t-SNE", "loss", "farthest apart", "looked at"):
+        assert part in page
+    # Nothing is asked of any host: only the names of XML's own spaces look like addresses.
+    addresses = set(re.findall(r"https?://[^\"'\s)]+", page))
+    assert {address for address in addresses if "www.w3.org" not in address} == set()
+    assert not re.search(r"<(script|link|iframe)\b", page)
+
+
+def test_faces_stay_out_unless_they_may_be_shown(trial: Trial) -> None:
+    closed = replace(trial, may_show=False)
+    page = html_report(evaluate.verification(closed), closed, _mean_colour)
+    assert "data:image/png" not in page
+    assert "--faces" in page
+    assert "data:image/png" in html_report(evaluate.verification(closed), closed, _mean_colour, faces=True)
+
+
+def test_the_same_measurement_gives_the_same_bytes(trial: Trial) -> None:
+    result = evaluate.verification(trial)
+    assert html_report(result, trial) == html_report(result, trial)
+
+
+def test_the_worst_pairs_are_the_farthest_genuine_and_the_nearest_impostors(trial: Trial) -> None:
+    distances, same = trial.distances()
+    for genuine, worst in ((True, distances[same].max()), (False, distances[~same].min())):
+        pairs, titles = worst_pairs(trial, genuine, count=3)
+        first, second = trial.embeddings[pairs[0]]
+        assert float(np.linalg.norm(first - second)) == pytest.approx(float(worst), abs=1e-6)
+        assert titles[0].endswith(f"{worst:.2f}")

@@ -1,0 +1,122 @@
+"""export, bundle, keygen, sign and inspect: a run -> what a door accepts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from firmware_config.errors import BadInput
+from firmware_config.files import write_atomic
+from trainer.commands.shared import PUBLIC, Jobs, read, where
+
+
+def _export(args: argparse.Namespace) -> None:
+    from trainer import bundling, export  # noqa: PLC0415
+
+    model = export.to_onnx(bundling.load_trained(args.run).network, args.mirrored)
+    write_atomic(args.out, model, PUBLIC)
+    print(f"{args.out}: float32 encoder, {len(model)} bytes. The door takes the int8 one: see bundle.")
+
+
+def _bundle(args: argparse.Namespace) -> None:
+    from firmware_config.bundle import sign_bundle  # noqa: PLC0415
+    from firmware_config.keys import SigningKey  # noqa: PLC0415
+    from trainer import bundling, train  # noqa: PLC0415
+
+    key = SigningKey.load(args.key) if args.key else None
+    results = {path.stem: json.loads(read(path)) for path in args.results}
+    trained = bundling.load_trained(args.run)
+    # People to calibrate and validate with have names; the unnamed images would only take memory.
+    named = trained.config.data.model_copy(update={"unnamed_images": 0})
+    faces, split = train.load_faces(trained.config.model_copy(update={"data": named}), args.data, args.cache)
+    data = bundling.make_bundle(trained, faces, split, args.name, args.version, results, print, args.mirrored)
+    write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
+    print(f"{args.out}: {'signed' if key else 'NOT signed, no door takes it'}.")
+
+
+def _keygen(args: argparse.Namespace) -> None:
+    from firmware_config.keys import SigningKey  # noqa: PLC0415
+
+    if args.key.exists():
+        raise BadInput(f"{args.key} is there already. A lost release key locks every door out: move it away first.")
+    key = SigningKey.generate()
+    key.save(args.key)
+    key.public.save(args.key.with_suffix(".pub"))
+    print(f"{args.key}: keep it off every door. {args.key.with_suffix('.pub')}: what doors trust.")
+
+
+def _sign(args: argparse.Namespace) -> None:
+    from firmware_config.bundle import sign_bundle  # noqa: PLC0415
+    from firmware_config.keys import SigningKey  # noqa: PLC0415
+
+    signed = sign_bundle(read(args.bundle), SigningKey.load(args.key))
+    write_atomic(args.bundle, signed, PUBLIC)
+    print(f"{args.bundle}: signed.")
+
+
+def _inspect(args: argparse.Namespace) -> None:
+    from firmware_config.bundle import read_bundle  # noqa: PLC0415
+    from firmware_config.keys import VerifyKey  # noqa: PLC0415
+
+    trusted = [VerifyKey.load(args.trust)] if args.trust else None
+    bundle = read_bundle(read(args.bundle), trusted)
+    shown = {
+        "manifest": bundle.manifest.model_dump(mode="json"),
+        "digest": bundle.digest,
+        "signature": f"by {args.trust.name}" if args.trust else "not checked; say --trust release.pub",
+        "encoder_bytes": len(bundle.onnx),
+        "golden": len(bundle.golden.inputs),
+        "operating_points": [point.model_dump() for point in bundle.calibration.operating_points],
+        "calibrated_on": bundle.calibration.source,
+    }
+    if args.json:
+        print(json.dumps(shown))
+        return
+    manifest = bundle.manifest
+    print(f"{manifest.name} {manifest.version}, made {manifest.created:%Y-%m-%d}, {manifest.licence}")
+    print(f"encoder   {manifest.encoder_id} ({len(bundle.onnx)} bytes)")
+    print(f"signature {shown['signature']}")
+    print(f"trained   {'; '.join(manifest.trained_on)}")
+    print(f"calibrated {bundle.calibration.source}")
+    for point in bundle.calibration.operating_points:
+        how = "fitted" if point.extrapolated else "counted"
+        print(
+            f"  FMR {point.fmr:g}: tau {point.tau:.3f} ({point.tau_low:.3f} to {point.tau_high:.3f}), "
+            f"FNMR {point.fnmr:.3f} ({point.fnmr_low:.3f} to {point.fnmr_high:.3f}), {how}"
+        )
+
+
+def add(jobs: Jobs) -> None:
+    """The parsers, in the order of the work."""
+    job = jobs.add_parser("export", help="a run's encoder as float32 ONNX")
+    job.add_argument("run", type=Path)
+    job.add_argument("--out", type=Path, required=True)
+    job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
+    job.set_defaults(do=_export)
+
+    job = jobs.add_parser("bundle", help="export, quantise, calibrate, pack and sign a run")
+    job.add_argument("run", type=Path)
+    job.add_argument("--out", type=Path, required=True)
+    job.add_argument("--name", default="default")
+    job.add_argument("--version", default="0.1.0")
+    job.add_argument("--key", type=Path, help="the release key; without it the bundle stays unsigned")
+    job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
+    job.add_argument("--results", type=Path, nargs="*", default=[], help="JSON of evaluate, for the model card")
+    where(job)
+    job.set_defaults(do=_bundle)
+
+    job = jobs.add_parser("keygen", help="make a release key and its public half")
+    job.add_argument("key", type=Path)
+    job.set_defaults(do=_keygen)
+
+    job = jobs.add_parser("sign", help="sign a bundle in place")
+    job.add_argument("bundle", type=Path)
+    job.add_argument("--key", type=Path, required=True)
+    job.set_defaults(do=_sign)
+
+    job = jobs.add_parser("inspect", help="what a bundle says of itself")
+    job.add_argument("bundle", type=Path)
+    job.add_argument("--trust", type=Path, help="check the signature against this public key")
+    job.add_argument("--json", action="store_true", help="one line of JSON")
+    job.set_defaults(do=_inspect)

@@ -1,0 +1,38 @@
+"""A run judged on the people of its own data that it never learned, whatever network and pictures it has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from trainer.bundling import load_trained
+from trainer.train import LOG, embed, load_faces
+from trainer.trial import Embed, Trial, embed_all
+
+
+def run_embed(run: Path) -> Embed:
+    """The run's network as a function of pictures as its data has them. Raises BadInput, BadState."""
+    trained = load_trained(run)
+    return lambda pictures: embed(trained.config, trained.network, pictures)
+
+
+def held_out_trial(run: Path, folder: Path, cache_dir: Path | None = None) -> Trial:
+    """All pairs of the validation people of a run's own split.
+
+    Raises BadInput when there is no checkpoint or no data, LostLink when that cannot be fetched.
+    """
+    trained = load_trained(run)
+    # Unnamed images are for training only and would only take memory.
+    settings = trained.config.model_copy(update={"data": trained.config.data.model_copy(update={"unnamed_images": 0})})
+    faces, split = load_faces(settings, folder, cache_dir)
+    strangers = faces.take(split.validation)
+    log = run / LOG
+    return Trial(
+        "held-out",
+        f"{trained.config.network.kind} {trained.config.name}, step {trained.step}",
+        embed_all(lambda pictures: embed(trained.config, trained.network, pictures), strangers.pixels),
+        strangers.identities,
+        strangers.pixels,
+        may_show=trained.config.data.source == "att",
+        log=[json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
+    )
