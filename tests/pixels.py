@@ -51,12 +51,12 @@ def pixel_encoder() -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def bundle_of(model: bytes, key: SigningKey) -> bytes:
+def bundle_of(model: bytes, key: SigningKey, version: str = "1.0.0") -> bytes:
     """Signed, with golden outputs of this very board."""
     inputs = np.random.default_rng(1).integers(0, 256, (2, 112, 112, 3), dtype=np.uint8)
     manifest = Manifest(
         name="pixels",
-        version="1.0.0",
+        version=version,
         encoder_id=sha256(model).hexdigest(),
         created=datetime(2025, 1, 1, tzinfo=timezone.utc),
         trained_on=[],
