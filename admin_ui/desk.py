@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,7 +18,7 @@ from admin_ui.models import DoorRow
 from admin_ui.rollout import roll
 from admin_ui.store import Store, find_door
 from admin_ui.views import DoorNews, DoorView
-from firmware_config.errors import BadInput, BadState
+from firmware_config.errors import BadInput, BadState, LatchkeyError
 from firmware_config.messages import Applied, Event, EventDetail, Health, Topics, open_event
 from firmware_config.roster import Policy
 from firmware_config.settings import BrokerSettings
@@ -151,14 +151,24 @@ class FrontDesk:
         if not journal.see_head(self._store, door, health.audit_seq, health.audit_head, again=short):
             self._short.add(door)
 
-    def on_events(self, door: str, events: list[Event]) -> list[str]:
-        """Store events -> ids that may be acknowledged. Raises SealRefused for one that the door did not write."""
-        topics = Topics(self._site, door)
-        keys = self._keyring.door(door)
-        opened: list[tuple[Event, EventDetail]] = []
-        for event in events:
-            if event.at.tzinfo is None:
-                raise BadInput(f"Event {event.id} of {door} has a time without a zone.")
-            opened.append((event, open_event(keys.door, topics, event)))
-        journal.keep_events(self._store, door, opened)
-        return [event.id for event, _ in opened]
+    def on_events(self, told: Sequence[tuple[str, Event]]) -> dict[str, list[str]]:
+        """Store what the doors tell, in one transaction -> door -> ids that may be acknowledged.
+
+        What a door did not write, or the store cannot take, is left out and said; the rest is kept. Raises
+        StoreDown: nothing may be acknowledged.
+        """
+        opened: journal.Told = {}
+        for door, event in told:
+            try:
+                detail = self._open_event(door, event)
+            except LatchkeyError as refused:
+                log.warning("%s", refused)
+            else:
+                opened.setdefault(door, []).append((event, detail))
+        kept = journal.keep_what_can_be_kept(self._store, opened)
+        return {door: [event.id for event, _ in events] for door, events in kept.items()}
+
+    def _open_event(self, door: str, event: Event) -> EventDetail:
+        if event.at.tzinfo is None:
+            raise BadInput(f"Event {event.id} of {door} has a time without a zone.")
+        return open_event(self._keyring.door(door).door, Topics(self._site, door), event)

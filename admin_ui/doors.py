@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from admin_ui.journal import AuditSeen
-from admin_ui.link import Presence
 from admin_ui.models import DoorRow
+from admin_ui.presence import Presence
 from admin_ui.sentences import at_the_door
 from admin_ui.views import DoorView
 from firmware_config.messages import Applied, LockState

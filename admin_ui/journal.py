@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from pydantic import BaseModel
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from admin_ui.acts import record_act
 from admin_ui.erasure import ERASED_NAME, erased_among
 from admin_ui.models import DoorRow, EventRow, PersonRow
 from admin_ui.sentences import at_the_door
-from admin_ui.store import Store, find_door
+from admin_ui.store import Store, StoreDown, find_door
 from admin_ui.views import EventView
+from firmware_config.chain import Head
+from firmware_config.errors import LatchkeyError
 from firmware_config.messages import Event, EventDetail
+
+log = logging.getLogger("latchkey.page.journal")
 
 MAX_EVENTS = 1000
 """Rows that one question may bring."""
+
+KEPT_DETAIL: Final = {"runner_up", "quality", "stage_ms", "scene", "by"}
+"""What an event's row keeps as JSON; the rest has columns of its own."""
+
+UNFIT: Final = (LatchkeyError, SQLAlchemyError, ValueError, ArithmeticError)
+"""What one event can be refused with: no such door, a number or a character that the database does not have."""
 
 
 class AuditSeen(BaseModel):
@@ -28,41 +41,83 @@ class AuditSeen(BaseModel):
     alarm: str = ""
 
 
-def keep_events(store: Store, door: str, events: Sequence[tuple[Event, EventDetail]]) -> int:
-    """On disk when this returns -> how many were new. Raises BadState; then none was kept and none may be
-    acknowledged.
+Told = dict[str, list[tuple[Event, EventDetail]]]
+"""Door -> what it told, in its order."""
+
+
+def keep_what_can_be_kept(store: Store, told: Told) -> Told:
+    """Keep these events in one transaction -> those that are kept now, or were before.
+
+    One that the store cannot take (a door with a key can seal anything) must not hold up the others: after a refusal
+    each is tried by itself. Raises StoreDown; then what was kept is not known, and nothing may be acknowledged.
+    """
+    try:
+        keep_events(store, told)
+    except StoreDown:
+        raise
+    except UNFIT:
+        return _keep_one_by_one(store, told)
+    return told
+
+
+def _keep_one_by_one(store: Store, told: Told) -> Told:
+    kept: Told = {}
+    for door, events in told.items():
+        for event, detail in events:
+            try:
+                keep_events(store, {door: [(event, detail)]})
+            except StoreDown:
+                raise
+            except UNFIT as error:
+                log.warning("Event %s of %s cannot be kept: %s", event.id, door, error)
+            else:
+                kept.setdefault(door, []).append((event, detail))
+    return kept
+
+
+def keep_events(store: Store, told: Told) -> int:
+    """On disk when this returns -> how many were new. Raises BadState, BadInput; then none was kept.
 
     The person's name is the store's: doors know ids, and somebody erased meanwhile has no name any more.
     """
-    unique = {event.id: (event, detail) for event, detail in events}
+    if not any(told.values()):
+        return 0
     with store.write() as session:
-        query = select(EventRow.id).where(EventRow.door == door, EventRow.id.in_(list(unique)))
-        for known in session.scalars(query):
-            del unique[known]
-        if not unique:
-            return 0
-        ids = {detail.person_id for _, detail in unique.values() if detail.person_id}
-        names = {row.id: row.name for row in session.scalars(select(PersonRow).where(PersonRow.id.in_(ids)))}
-        erased = erased_among(session, ids)
-        for event, detail in unique.values():
-            gone = detail.person_id in erased
-            _check_head(session, door, detail.audit_seq, detail.audit_head)
-            session.add(
-                EventRow(
-                    door=door,
-                    id=event.id,
-                    at=event.at,
-                    outcome=event.outcome,
-                    reason=event.reason,
-                    person_id="" if gone else detail.person_id,
-                    person=ERASED_NAME if gone else names.get(detail.person_id, detail.person),
-                    distance=detail.distance,
-                    audit_seq=detail.audit_seq,
-                    audit_hash=detail.audit_head,
-                    detail=detail.model_dump(mode="json", include={"runner_up", "quality", "stage_ms", "scene", "by"}),
-                )
-            )
-    return len(unique)
+        return sum(_keep(session, door, events) for door, events in told.items())
+
+
+def _keep(session: Session, door: str, events: Sequence[tuple[Event, EventDetail]]) -> int:
+    unique = {event.id: (event, detail) for event, detail in events}
+    query = select(EventRow.id).where(EventRow.door == door, EventRow.id.in_(list(unique)))
+    for known in session.scalars(query):
+        del unique[known]
+    if not unique:
+        return 0
+    _check_heads(session, door, [Head(detail.audit_seq, detail.audit_head) for _, detail in unique.values()])
+    ids = {detail.person_id for _, detail in unique.values() if detail.person_id}
+    people = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(ids))
+    names = {row.id: row.name for row in session.execute(people)}
+    erased = erased_among(session, ids)
+    rows = [_row(door, event, detail, names, detail.person_id in erased) for event, detail in unique.values()]
+    session.execute(insert(EventRow), rows)
+    return len(rows)
+
+
+def _row(door: str, event: Event, detail: EventDetail, names: Mapping[str, str], gone: bool) -> dict[str, Any]:
+    """names: a person's id -> their name. gone: this one was erased."""
+    return {
+        "door": door,
+        "id": event.id,
+        "at": event.at,
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "person_id": "" if gone else detail.person_id,
+        "person": ERASED_NAME if gone else names.get(detail.person_id, detail.person),
+        "distance": detail.distance,
+        "audit_seq": detail.audit_seq,
+        "audit_hash": detail.audit_head,
+        "detail": detail.model_dump(mode="json", include=KEPT_DETAIL),
+    }
 
 
 def see_head(store: Store, door: str, seq: int, head: str, *, again: bool = False) -> bool:
@@ -81,11 +136,12 @@ def see_head(store: Store, door: str, seq: int, head: str, *, again: bool = Fals
         return False
     with store.write() as session:
         row = find_door(session, door)
-        last = AuditSeen.model_validate(row.audit).seq
-        if seq < last:
-            _alarm(session, row, f"its audit ends at record {seq}, but record {last} was seen: its end was cut off.")
+        seen = AuditSeen.model_validate(row.audit)
+        if seq < seen.seq:
+            what = f"its audit ends at record {seq}, but record {seen.seq} was seen: its end was cut off."
+            row.audit = _alarmed(session, row, seen, what).model_dump(mode="json")
             return False
-        _check_head(session, door, seq, head)
+        _check_heads(session, door, [Head(seq, head)])
         return True
 
 
@@ -98,28 +154,34 @@ def accept_head(store: Store, door: str, by: str) -> None:
         record_act(session, by, "accept_audit", door)
 
 
-def _check_head(session: Session, door: str, seq: int, head: str) -> None:
-    """One record of a door's audit, as the door now tells it, against what it told before."""
-    if not seq:
+def _check_heads(session: Session, door: str, told: Iterable[Head]) -> None:
+    """Records of a door's audit, as the door now tells them, against what it told before."""
+    heads = [head for head in told if head.count]
+    if not heads:
         return
     row = find_door(session, door)
     seen = AuditSeen.model_validate(row.audit)
-    other = select(EventRow.audit_hash).where(EventRow.door == door, EventRow.audit_seq == seq).limit(1)
-    known = seen.hash if seq == seen.seq else session.scalar(other)
-    if known and known != head:
-        _alarm(session, row, f"record {seq} of its audit is not the one that it told of before: it was written anew.")
-    elif seq > seen.seq:
-        row.audit = seen.model_copy(update={"seq": seq, "hash": head}).model_dump(mode="json")
-        session.flush()
+    seqs = {head.count for head in heads}
+    query = select(EventRow.audit_seq, EventRow.audit_hash).where(EventRow.door == door, EventRow.audit_seq.in_(seqs))
+    before = {row.audit_seq: row.audit_hash for row in session.execute(query) if row.audit_hash}
+    if seen.hash:
+        before[seen.seq] = seen.hash
+    for head in heads:
+        if before.setdefault(head.count, head.hash) != head.hash:
+            what = f"record {head.count} of its audit is not the one that it told of before: it was written anew."
+            seen = _alarmed(session, row, seen, what)
+        elif head.count > seen.seq:
+            seen = seen.model_copy(update={"seq": head.count, "hash": head.hash})
+    row.audit = seen.model_dump(mode="json")
+    session.flush()
 
 
-def _alarm(session: Session, row: DoorRow, what: str) -> None:
-    seen = AuditSeen.model_validate(row.audit)
+def _alarmed(session: Session, row: DoorRow, seen: AuditSeen, what: str) -> AuditSeen:
     if seen.alarm:
-        return
+        return seen
     sentence = f"{row.name}: {what} Run `latchkey-device audit verify --head {seen.seq}:{seen.hash}` there."
-    row.audit = seen.model_copy(update={"alarm": sentence}).model_dump(mode="json")
     record_act(session, "door", "audit_alarm", sentence)
+    return seen.model_copy(update={"alarm": sentence})
 
 
 def newest_events(store: Store, door: str, limit: int) -> list[EventView]:

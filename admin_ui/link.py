@@ -1,36 +1,34 @@
 """The office's side of the broker: what the doors say, and what is sent to them.
 
 States and challenges are taken on the network thread into one record per door; everything that touches the store
-goes through a queue to one worker, so that a slow disk never costs the connection.
+goes to one worker (intake.py), so that a slow disk never costs the connection.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from admin_ui.intake import Intake
 from admin_ui.keyring import DoorKeys
-from admin_ui.views import STATE_UNKNOWN, DoorOffline
+from admin_ui.presence import Presence
+from admin_ui.views import DoorOffline
 from firmware_config.broker import Connection, Incoming
 from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.keys import CHALLENGE_PERIOD_S
 from firmware_config.messages import (
-    ONLINE,
     SMALL,
     Answer,
     Applied,
     Ask,
-    Challenge,
     Event,
     EventAck,
     Health,
-    LockState,
+    MessageRefused,
     Topics,
     decode,
     encode,
@@ -47,8 +45,6 @@ CHALLENGE_WAIT_S: Final = CHALLENGE_PERIOD_S + 0.5
 """A living door renews its challenge within this."""
 TRY_AGAIN: Final = ("spent_challenge", "stale_challenge")
 """Refusals that mean: somebody was faster, or the network slower, than the challenge. Nothing was opened."""
-QUEUE_MESSAGES: Final = 10_000
-"""Messages that wait for the store; doors send again what was not acknowledged."""
 LARGEST: Final = 2 * SMALL
 """Bytes: all that a door says is SMALL, sealed or not. Checked before it waits: one door that went bad must not take
 the page's memory with QUEUE_MESSAGES of whatever size the broker lets through."""
@@ -58,6 +54,8 @@ RETAINED: Final = (
     *("lock/challenge", "lock/state", "lock/contact"),
 )
 FOR_THE_STORE: Final = ("applied", "event")
+UNKNOWN_DOORS: Final = 100
+"""Doors without keys that are remembered, so that each is told of once."""
 
 
 class Desk(Protocol):
@@ -75,23 +73,8 @@ class Desk(Protocol):
     def on_health(self, door: str, health: Health) -> None:
         """A door says how it does, now."""
 
-    def on_events(self, door: str, events: list[Event]) -> list[str]:
-        """-> ids that are stored and may be acknowledged."""
-
-
-@dataclass
-class Presence:
-    """What one door has said since this connection began. Written by the network thread and the worker."""
-
-    online: bool = False
-    health: Health | None = None
-    lock: str = STATE_UNKNOWN
-    applied: Applied | None = None
-    reports: int = 0
-    """How many times it said what it runs."""
-    challenge: str = ""
-    challenge_at: float = float("-inf")
-    """Monotonic seconds; a retained challenge, from any time, does not count."""
+    def on_events(self, told: Sequence[tuple[str, Event]]) -> dict[str, list[str]]:
+        """Doors and what each says -> door -> ids that are stored and may be acknowledged."""
 
 
 class PageLink:
@@ -107,8 +90,8 @@ class PageLink:
         self._doors: dict[str, Presence] = {}
         self._changed = threading.Condition()
         self._answers: dict[str, Answer | None] = {}
-        self._work: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_MESSAGES)
-        self._worker = threading.Thread(target=self._run, name="page-link", daemon=True)
+        self._unknown: set[str] = set()
+        self._intake = Intake(self._keep_events, desk.on_connected)
         self._connection = Connection(
             broker,
             # Random: the command line works beside a running page, and equal ids would throw each other out.
@@ -120,15 +103,13 @@ class PageLink:
 
     def start(self) -> None:
         """Return at once; the connection comes when the broker does."""
-        self._worker.start()
+        self._intake.start()
         self._connection.start()
 
     def stop(self) -> None:
         """Disconnect, then finish what has been received."""
         self._connection.stop()
-        if self._worker.is_alive():
-            self._work.put(None)
-            self._worker.join(5.0)
+        self._intake.stop()
 
     @property
     def connected(self) -> bool:
@@ -211,81 +192,79 @@ class PageLink:
             # Said before the gap; what is still true comes again, retained, in a moment.
             self._doors.clear()
             self._changed.notify_all()
-        self._hand_over(self._desk.on_connected)
+        self._intake.connected()
 
     def _receive(self, message: Incoming) -> None:
-        topics, leaf = Topics.split(message.topic)
-        if len(message.payload) > LARGEST:
-            log.warning("A message of %d bytes on %s is dropped.", len(message.payload), message.topic)
-            return
-        if not message.payload:
-            # Somebody has cleared what was retained: a door was revoked, perhaps by a command beside this page.
-            with self._changed:
-                self._doors.pop(topics.door, None)
-            return
-        if leaf in FOR_THE_STORE:
-            self._hand_over(lambda: self._store(topics, leaf, message))
-            return
         try:
-            keys = self._desk.door_keys(topics.door)
-            with self._changed:
-                seen = self._doors.setdefault(topics.door, Presence())
-                self._note(seen, topics, leaf, message, keys)
-                health = seen.health
-                self._changed.notify_all()
-            if leaf == "health" and health is not None and not message.retained:
-                self._hand_over(lambda: self._desk.on_health(topics.door, health))
+            topics, leaf = Topics.split(message.topic)
+            if len(message.payload) > LARGEST:
+                raise MessageRefused(message.topic, f"{len(message.payload)} bytes, at most {LARGEST} are read.")
+            keys = self._keys(topics.door)
+            if keys is not None:
+                self._hear(topics, leaf, message, keys)
         except LatchkeyError as refused:
             log.warning("%s", refused)
 
-    def _note(self, seen: Presence, topics: Topics, leaf: str, message: Incoming, keys: DoorKeys) -> None:
-        if leaf == "availability":
-            seen.online = message.payload == ONLINE
-        elif leaf == "health":
-            seen.health = decode(Health, message.payload, message.topic)
-        elif leaf == "lock/state":
-            states = {state.value for state in LockState}
-            text = message.payload.decode("ascii", "replace")
-            seen.lock = text if text in states else STATE_UNKNOWN
-        elif leaf == "challenge" and not message.retained:
-            seen.challenge = decode(Challenge, message.payload, message.topic).challenge
-            seen.challenge_at = self._clock()
-        elif leaf == "answer" and not message.retained:
-            answer = unseal(keys.door, topics["answer"], Answer, message.payload)
-            if answer.id in self._answers:
-                self._answers[answer.id] = answer
-
-    def _hand_over(self, job: Callable[[], None]) -> None:
+    def _keys(self, door: str) -> DoorKeys | None:
+        """None: the office has none, perhaps any more; what was known of the door is forgotten. Said once."""
         try:
-            self._work.put_nowait(job)
-        except queue.Full:
-            log.warning("The store does not keep up; a message is left to be sent again.")
+            keys = self._desk.door_keys(door)
+        except LatchkeyError as refused:
+            with self._changed:
+                self._doors.pop(door, None)
+            if door not in self._unknown and len(self._unknown) < UNKNOWN_DOORS:
+                self._unknown.add(door)
+                log.warning("%s", refused)
+            return None
+        self._unknown.discard(door)
+        return keys
+
+    def _hear(self, topics: Topics, leaf: str, message: Incoming, keys: DoorKeys) -> None:
+        if leaf in FOR_THE_STORE:
+            # One that was cleared is no message.
+            if message.payload:
+                self._intake.put(message if leaf == "event" else lambda: self._take_applied(topics, message))
+            return
+        with self._changed:
+            seen = self._doors.setdefault(topics.door, Presence())
+            if leaf == "answer":
+                self._take_answer(topics, message, keys)
+            else:
+                seen.hear(leaf, message, self._clock())
+            health = seen.health
+            self._changed.notify_all()
+        if leaf == "health" and health is not None and not message.retained:
+            self._intake.put(lambda: self._desk.on_health(topics.door, health))
+
+    def _take_answer(self, topics: Topics, message: Incoming, keys: DoorKeys) -> None:
+        if message.retained or not message.payload:
+            return
+        answer = unseal(keys.door, topics["answer"], Answer, message.payload)
+        if answer.id in self._answers:
+            self._answers[answer.id] = answer
 
     # --- worker thread ---
 
-    def _run(self) -> None:
-        while (job := self._work.get()) is not None:
-            try:
-                job()
-            except LatchkeyError as error:
-                log.warning("%s", error)
-            except Exception:
-                # The worker must outlive any single message; nothing of it was acknowledged.
-                log.exception("A message from a door could not be handled.")
-
-    def _store(self, topics: Topics, leaf: str, message: Incoming) -> None:
+    def _take_applied(self, topics: Topics, message: Incoming) -> None:
         self._desk.door_keys(topics.door)
-        if leaf == "applied":
-            applied = decode(Applied, message.payload, message.topic)
-            self._desk.on_applied(topics.door, applied)
-            with self._changed:
-                seen = self._doors.setdefault(topics.door, Presence())
-                seen.applied = applied
-                seen.reports += 1
-                self._changed.notify_all()
-            return
-        if message.retained:
-            raise BadInput(f"A retained event of {topics.door} is refused: doors never send one.")
-        ids = self._desk.on_events(topics.door, [decode(Event, message.payload, message.topic)])
-        if ids:
-            self._connection.publish(topics["event/ack"], encode(EventAck(ids=ids)))
+        applied = decode(Applied, message.payload, message.topic)
+        self._desk.on_applied(topics.door, applied)
+        with self._changed:
+            seen = self._doors.setdefault(topics.door, Presence())
+            seen.applied = applied
+            seen.reports += 1
+            self._changed.notify_all()
+
+    def _keep_events(self, messages: Sequence[Incoming]) -> None:
+        """Store what can be stored and acknowledge it, door by door; a bad one is refused alone."""
+        told: list[tuple[str, Event]] = []
+        for message in messages:
+            door = Topics.split(message.topic)[0].door
+            try:
+                if message.retained:
+                    raise BadInput(f"A retained event of {door} is refused: doors never send one.")
+                told.append((door, decode(Event, message.payload, message.topic)))
+            except LatchkeyError as refused:
+                log.warning("%s", refused)
+        for door, ids in self._desk.on_events(told).items():
+            self._connection.publish(Topics(self._site, door)["event/ack"], encode(EventAck(ids=ids)))

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -35,6 +35,10 @@ PRAGMAS: Final = (
     "secure_delete=ON",  # erased templates are overwritten, not merely unlinked
     f"busy_timeout={BUSY_TIMEOUT_MS}",
 )
+
+
+class StoreDown(BadState):
+    """Nothing can be stored now: no disk, no connection, or somebody else writes for too long."""
 
 
 class Store:
@@ -178,6 +182,8 @@ def _on_begin(connection: Connection) -> None:
 def _stated() -> Iterator[None]:
     try:
         yield
+    except OperationalError as error:
+        raise StoreDown(f"The store failed ({error.orig}). Nothing was changed.") from error
     except DBAPIError as error:
         raise BadState(f"The store failed ({error.orig}). Nothing was changed.") from error
 

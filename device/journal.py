@@ -123,7 +123,7 @@ class Journal:
                 self._unsent = len(self.stores.outbox)
             except DiskFault as error:
                 self._say(error)
-        return self._unsent + sum("event" in owed.facts for owed in self._owed)
+        return self._unsent + self.stores.unread + sum("event" in owed.facts for owed in self._owed)
 
     def tell(
         self, outcome: str, reason: str, detail: EventDetail | None = None, more: Mapping[str, Any] | None = None
@@ -164,8 +164,9 @@ class Journal:
         self._recovered()
 
     def beat(self) -> None:
-        """Settle debts; send again what was not acknowledged, at a reconnection and every RESEND_S."""
+        """Settle debts, catch up; send again what was not acknowledged, at a reconnection and every RESEND_S."""
         self.settle()
+        self._catch_up()
         connected = self._link.connected
         back = connected and not self._was_connected
         self._was_connected = connected
@@ -183,6 +184,15 @@ class Journal:
         for pending in batch:
             if not self._link.say_event(decode(Event, pending.payload, self._topics["event"])):
                 return
+
+    def _catch_up(self) -> None:
+        if not self.stores.behind or (self._failure and self._clock() - self._tried_at < RETRY_S):
+            return
+        self._tried_at = self._clock()
+        try:
+            self.stores.catch_up()
+        except DiskFault as error:
+            self._say(error)
 
     def acknowledged(self, payload: bytes) -> None:
         """The page has stored these. On a disk that fails they stay, are sent again, and acknowledged again."""
@@ -214,7 +224,7 @@ class Journal:
         audit, outbox = self.stores.open()
         if owed.record is None:
             owed.record = audit.append(owed.kind, owed.facts, owed.at)
-        if owed.kind != "event":
+        if owed.kind != "event" or self.stores.behind:
             return None
         event = self._event(owed.facts, owed.at, owed.name, owed.record)
         outbox.add(event.id, encode(event), owed.record["seq"])

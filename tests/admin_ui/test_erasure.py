@@ -29,10 +29,10 @@ def test_events_lose_the_name_and_late_ones_never_get_it(
 ) -> None:
     person = office.enrol("Ada Unmistakable", photo(1), [], "boss").person
     assert person is not None
-    keep_events(office.store, "front", [granted(1, person.id), granted(2, person.id)])
+    keep_events(office.store, {"front": [granted(1, person.id), granted(2, person.id)]})
     assert [event.person for event in office.events("front")] == ["Ada Unmistakable"] * 2
     change = office.remove(person.id, "boss")
-    keep_events(office.store, "front", [granted(3, person.id)])
+    keep_events(office.store, {"front": [granted(3, person.id)]})
     assert [event.person for event in office.events("front")] == ["(erased)"] * 3
     assert "1 photo(s), 1 template(s) and the name in 2 event(s)" in change.sentence
     office.store.scrub()
@@ -79,7 +79,7 @@ def test_an_old_store_copied_back_does_not_bring_them_back(
 
 
 def test_a_door_whose_audit_got_shorter_is_reported(office: Office) -> None:
-    keep_events(office.store, "front", [granted(1, "", 7, "aa"), granted(2, "", 9, "bb")])
+    keep_events(office.store, {"front": [granted(1, "", 7, "aa"), granted(2, "", 9, "bb")]})
     see_head(office.store, "front", 12, "cc")
     assert office.door("front").problems[0].count("audit") == 0
     assert not see_head(office.store, "front", 11, "dd"), "late, perhaps"
@@ -92,15 +92,15 @@ def test_a_door_whose_audit_got_shorter_is_reported(office: Office) -> None:
 
 @pytest.mark.parametrize("seq", [7, 9])
 def test_a_record_that_was_written_anew_is_reported(office: Office, seq: int) -> None:
-    keep_events(office.store, "front", [granted(1, "", 7, "aa"), granted(2, "", 9, "bb")])
-    keep_events(office.store, "front", [granted(3, "", seq, "other")])
+    keep_events(office.store, {"front": [granted(1, "", 7, "aa"), granted(2, "", 9, "bb")]})
+    keep_events(office.store, {"front": [granted(3, "", seq, "other")]})
     assert f"record {seq} of its audit is not the one" in office.door("front").problems[0]
     assert len(newest_events(office.store, "front", 10)) == 3, "the event is kept all the same"
 
 
 def test_late_events_and_repeated_heads_raise_no_alarm(office: Office) -> None:
-    keep_events(office.store, "front", [granted(2, "", 9, "bb")])
-    keep_events(office.store, "front", [granted(1, "", 7, "aa")])
+    keep_events(office.store, {"front": [granted(2, "", 9, "bb")]})
+    keep_events(office.store, {"front": [granted(1, "", 7, "aa")]})
     see_head(office.store, "front", 9, "bb")
     see_head(office.store, "front", 0, "")
     assert not [problem for problem in office.door("front").problems if "audit" in problem]

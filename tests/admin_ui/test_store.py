@@ -104,14 +104,14 @@ def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
 
 
 def test_an_event_that_comes_twice_is_kept_once(store: Store) -> None:
-    assert keep_events(store, "front", [event(1), event(2), event(1)]) == 2
-    assert keep_events(store, "front", [event(2), event(3)]) == 1
+    assert keep_events(store, {"front": [event(1), event(2), event(1)]}) == 2
+    assert keep_events(store, {"front": [event(2), event(3)]}) == 1
     assert [one.id[-1] for one in newest_events(store, "", 10)] == ["3", "2", "1"]
 
 
 def test_events_of_two_doors_do_not_hide_each_other(store: Store) -> None:
-    keep_events(store, "front", [event(1)])
-    keep_events(store, "back", [event(1)])
+    keep_events(store, {"front": [event(1)]})
+    keep_events(store, {"back": [event(1)]})
     assert len(newest_events(store, "", 10)) == 2
     only = newest_events(store, "back", 10)
     assert [(one.door, one.person, one.distance, one.stage_ms) for one in only] == [

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from admin_ui.link import PageLink
 from firmware_config.broker import Incoming
 from firmware_config.messages import Event, LockResult, encode
-from firmware_config.settings import BrokerSettings
+from tests.admin_ui.silent_desk import page_link
 from tests.brokers import Mosquitto
 from tests.doors import TOPICS, Door, Page
 from tests.waiting import until
@@ -78,11 +76,10 @@ def test_a_refusal_in_the_locks_name_is_told_once(page: Page, door: Door) -> Non
 
 
 def test_what_is_too_large_never_waits_for_the_page(caplog: pytest.LogCaptureFixture) -> None:
-    nobody: Any = None
-    link = PageLink("home", BrokerSettings(), nobody)
+    link = page_link()
     event = Event.model_validate({"id": "ab" * 16, "at": "2025-01-01T00:00:00Z", "outcome": "notice", "reason": "x"})
     link._receive(Incoming(TOPICS["event"], b"x" * 1_000_000, retained=False))
-    assert link._work.qsize() == 0
+    assert link._intake.waiting == 0
     assert "1000000 bytes" in caplog.text
     link._receive(Incoming(TOPICS["event"], encode(event), retained=False))
-    assert link._work.qsize() == 1
+    assert link._intake.waiting == 1

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from device import journal as journalling
+from device import stores
 from device.audit import read, verify
 from device.journal import BATCH, RESEND_S, Journal
 from device.ledger import Record, audit_key
@@ -259,6 +260,33 @@ def test_events_come_back_from_the_audit_when_the_outbox_is_lost(desk: Desk) -> 
     assert (again.id, again.at, again.outcome, again.reason) == (first.id, first.at, first.outcome, first.reason)
     detail = desk.details()[0]
     assert (detail.person_id, detail.person, detail.audit_seq) == ("id-ana", "", 2), "the page knows the name"
+
+
+def test_after_a_lost_outbox_the_door_is_ready_at_once_and_catches_up_between_frames(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "AT_START", 5)
+    monkeypatch.setattr(stores, "BETWEEN_FRAMES", 4)
+    for number in range(12):
+        desk.grant(str(number))
+    told = [event.id for event in desk.wire.said]
+    desk.close()
+    for path in desk.folder.glob("outbox.db*"):
+        path.unlink()
+    desk.wire.said.clear()
+    desk.open()
+    outbox = desk.journal.stores.outbox
+    assert outbox is not None
+    assert len(outbox) == 4, "records 1 to 5, and the first is the start"
+    desk.grant("last")
+    assert desk.journal.unsent >= 13, "what was not looked at counts"
+    while desk.journal.stores.behind:
+        desk.later()
+    desk.wire.said.clear()
+    desk.later(RESEND_S)
+    assert [event.id for event in desk.wire.said][:12] == told
+    assert [detail.person_id for detail in desk.details()] == [f"id-{n}" for n in [*range(12), "last"]]
+    assert desk.journal.unsent == 13
 
 
 def test_the_page_can_read_the_disk_of_a_door_that_died(desk: Desk) -> None:
