@@ -13,6 +13,7 @@ from device.align import align
 from device.detect import Detector, Face, detector_model
 from device.embed import Encoder
 from device.quality import Quality, assess
+from device.ranker import QualityRanker
 from firmware_config.face import FloatArray, ImageArray
 
 LOOKS_PX: Final = (640, 1280)
@@ -33,11 +34,12 @@ class Seen:
 
 
 class Eyes:
-    """Detector, quality gate and one encoder. Safe to use from any thread (onnxruntime's sessions are)."""
+    """Detector, quality gate and one bundle's networks. Safe to use from any thread (onnxruntime's sessions are)."""
 
-    def __init__(self, detector: Detector, encoder: Encoder) -> None:
+    def __init__(self, detector: Detector, encoder: Encoder, ranker: QualityRanker | None = None) -> None:
         self._detector = detector
         self._encoder = encoder
+        self._ranker = ranker
 
     @property
     def encoder_id(self) -> str:
@@ -58,20 +60,25 @@ class Eyes:
     def see(self, image_bgr: ImageArray, face: Face) -> Seen:
         """The way of a frame from align to embed, for one face."""
         crop = align(image_bgr, face.landmarks)
-        return Seen(face, assess(image_bgr, face, crop), crop, self.embed([crop])[0])
+        return Seen(face, assess(image_bgr, face, crop, ranker=self._ranker), crop, self.embed([crop])[0])
 
     def embed(self, crops: Sequence[ImageArray]) -> FloatArray:
         """uint8[112, 112, 3] RGB each -> float32[N, 128], unit rows."""
         return self._encoder.embed(np.stack(list(crops)))
 
-    def with_encoder(self, onnx: bytes) -> Eyes:
-        """The same detector, another encoder. Raises BadInput."""
-        return Eyes(self._detector, Encoder(onnx))
+    def with_encoder(self, onnx: bytes, quality: bytes | None = None) -> Eyes:
+        """The same detector, another bundle's networks. Raises BadInput."""
+        return _eyes(self._detector, onnx, quality)
 
 
-def open_eyes(onnx: bytes, cache: Path | None = None) -> Eyes:
-    """onnx: encoder.onnx of the bundle in force. cache: where third-party files are kept, none for the usual place.
+def open_eyes(onnx: bytes, quality: bytes | None = None, cache: Path | None = None) -> Eyes:
+    """onnx, quality: encoder.onnx and, if there is one, quality.onnx of the bundle in force. cache: where third-party
+    files are kept, none for the usual place.
 
-    Raises LostLink when the detector cannot be fetched, BadInput for a bad encoder.
+    Raises LostLink when the detector cannot be fetched, BadInput for a bad network.
     """
-    return Eyes(Detector(detector_model(cache), long_side=LOOKS_PX[0]), Encoder(onnx))
+    return _eyes(Detector(detector_model(cache), long_side=LOOKS_PX[0]), onnx, quality)
+
+
+def _eyes(detector: Detector, onnx: bytes, quality: bytes | None) -> Eyes:
+    return Eyes(detector, Encoder(onnx), QualityRanker(quality) if quality is not None else None)

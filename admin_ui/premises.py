@@ -29,11 +29,11 @@ class Premises:
         settings: AdminSettings,
         *,
         default_bundle: Path | None = None,
-        make_eyes: Callable[[bytes], Eyes] = open_eyes,
+        make_eyes: Callable[[bytes, bytes | None], Eyes] = open_eyes,
     ) -> None:
         """Opens store, keys and encoder. default_bundle: what a new site starts with, none: the package's.
 
-        make_eyes: encoder.onnx -> Eyes. Raises BadState, LostLink (the face detector could not be fetched)."""
+        make_eyes: encoder.onnx and quality.onnx -> Eyes. Raises BadState, LostLink (the face detector could not be fetched)."""
         self.settings = settings
         self.site = settings.site
         self._keyring = Keyring(settings.state)

@@ -15,6 +15,7 @@ AT_THE_DOOR: Final[dict[str, str]] = {
     Reason.BLURRED: "The face was blurred; the person moved, or the lens needs cleaning.",
     Reason.TOO_SMALL: "The face was too far from the camera.",
     Reason.TURNED_AWAY: "The person did not look towards the camera.",
+    Reason.POOR_PICTURE: "The picture of the face was too poor to compare: noise, haze, or too far away.",
     Reason.NOT_VALID_NOW: "Enrolled, but not for this date.",
     Reason.UNDER_GUARD: "Somebody has been guessing, so the door asks for a clearer match for a few minutes.",
     Reason.STALE_FRAME: "The camera's picture was too old to decide on; the door's computer is overloaded.",
@@ -58,6 +59,7 @@ IN_A_PHOTO: Final[dict[Reason, str]] = {
     Reason.BLURRED: "The face is blurred. Hold still, clean the lens, and take the photo again.",
     Reason.TOO_SMALL: "The face is too small. Come closer, or take a photo with more pixels.",
     Reason.TURNED_AWAY: "The face is turned away. Look straight into the camera and take the photo again.",
+    Reason.POOR_PICTURE: "The picture is too poor to compare. Take another one, closer and in better light.",
 }
 
 

@@ -28,7 +28,7 @@ class Office(Personnel, Doorkeeping, Admission):
         name = f"{bundle.manifest.name} {bundle.manifest.version}"
         with self._changing:
             before = self._sight.current()
-            eyes = before.eyes.with_encoder(bundle.onnx)
+            eyes = before.eyes.with_encoder(bundle.onnx, bundle.quality)
             shelf.check_successor(bundle, before.shelved.bundle, eyes, rollback=rollback)
             self._shelf.keep(data)
             made = people.add_all_templates(self.store, eyes, self._keyring.store)

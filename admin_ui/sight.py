@@ -27,20 +27,22 @@ class Sight:
 class SightKeeper:
     """Safe to use from any thread: whoever asks gets a pair that belongs together."""
 
-    def __init__(self, shelf: Shelf, store: Store, make_eyes: Callable[[bytes], Eyes]) -> None:
-        """make_eyes: encoder.onnx -> Eyes. Raises BadState, BundleRefused, LostLink."""
+    def __init__(self, shelf: Shelf, store: Store, make_eyes: Callable[[bytes, bytes | None], Eyes]) -> None:
+        """make_eyes: encoder.onnx and quality.onnx -> Eyes. Raises BadState, BundleRefused, LostLink."""
         self._shelf = shelf
         self._store = store
         self._lock = threading.Lock()
         shelved = shelf.in_force(store)
-        self._sight = Sight(shelved, make_eyes(shelved.bundle.onnx))
+        self._sight = Sight(shelved, make_eyes(shelved.bundle.onnx, shelved.bundle.quality))
 
     def current(self) -> Sight:
         """What the store says is in force; read again when the command line has shipped another. Raises BadState."""
         with self._store.read() as session:
             row = newest(session)
         with self._lock:
-            if row is not None and row.encoder_id != self._sight.eyes.encoder_id:
+            held = self._sight.shelved.bundle.manifest
+            # The same encoder may come again with another ranking of quality, under a higher version.
+            if row is not None and (row.encoder_id, row.version) != (held.encoder_id, held.version):
                 shelved = self._shelf.in_force(self._store)
-                self._sight = Sight(shelved, self._sight.eyes.with_encoder(shelved.bundle.onnx))
+                self._sight = Sight(shelved, self._sight.eyes.with_encoder(shelved.bundle.onnx, shelved.bundle.quality))
             return self._sight

@@ -50,6 +50,7 @@ HINTS: Final = {
     Reason.TOO_DARK: Hint.TOO_DARK,
     Reason.TURNED_AWAY: Hint.LOOK_HERE,
     Reason.BLURRED: Hint.LOOK_HERE,
+    Reason.POOR_PICTURE: Hint.COME_CLOSER,
 }
 """Reasons that whoever stands there can do something about."""
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from device.match import Gallery
+from device.ranker import QualityRanker
 from firmware_config.bundle import Bundle, BundleRefused, Manifest
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import EMBEDDING_SIZE, FloatArray, ImageArray
@@ -36,10 +37,12 @@ MakeEncoder = Callable[[bytes], Embedder]
 
 @dataclass(frozen=True)
 class Model:
-    """A verified bundle (without its ONNX bytes, which the encoder has) and its encoder."""
+    """A verified bundle (without its ONNX bytes, which the networks have), its encoder and, if it has one, its ranker
+    of quality."""
 
     bundle: Bundle
     encoder: Embedder
+    ranker: QualityRanker | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -68,18 +71,21 @@ class Active:
 
 
 def tested(bundle: Bundle, make_encoder: MakeEncoder) -> Model:
-    """Load the encoder and compare it with the bundle's golden outputs.
+    """Load the networks, and compare the encoder with the bundle's golden outputs.
 
     Raises BundleRefused with reason bad_contents (does not load) or self_test_failed.
     """
     try:
         encoder = make_encoder(bundle.onnx)
+        ranker = QualityRanker(bundle.quality) if bundle.quality is not None else None
     except BadInput as error:
-        raise BundleRefused("bad_contents", f"The bundle's encoder does not load: {error}") from error
+        raise BundleRefused("bad_contents", f"A network of the bundle does not load: {error}") from error
     try:
         outputs = encoder.embed(bundle.golden.inputs)
+        if ranker is not None:
+            ranker.score(bundle.golden.inputs)
     except (BadInput, BadState) as error:
-        raise BundleRefused("self_test_failed", f"The encoder does not run on this board: {error}") from error
+        raise BundleRefused("self_test_failed", f"The bundle does not run on this board: {error}") from error
     worst = float(np.max(np.abs(outputs - bundle.golden.outputs)))
     if not worst <= GOLDEN_TOLERANCE:
         raise BundleRefused(
@@ -87,7 +93,7 @@ def tested(bundle: Bundle, make_encoder: MakeEncoder) -> Model:
             f"On this board the encoder is off by {worst:.3f} from its golden outputs, at most {GOLDEN_TOLERANCE} "
             "is rounding. Export it anew, and run the self-test where it was trained.",
         )
-    return Model(replace(bundle, onnx=b"", parts={}), encoder)
+    return Model(replace(bundle, onnx=b"", quality=None, parts={}), encoder, ranker)
 
 
 def build_gallery(roster: Roster) -> Gallery:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from device.detect import Face
+from device.ranker import QualityRanker
 from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, ImageArray, Reason
 
@@ -51,6 +52,9 @@ class QualityGate:
     min_inside: float = 0.75
     """Share of the face's box that lies inside the image: what is outside, YuNet guesses."""
 
+    min_score: float = 0.0
+    """Of the bundle's quality.onnx, whose scale says where this is: it refuses 0.5 % of good photographs."""
+
 
 DOOR_GATE: Final = QualityGate()
 
@@ -63,17 +67,29 @@ class Quality:
     values: dict[str, float]
 
 
-def assess(image_bgr: ImageArray, face: Face, crop: ImageArray, gate: QualityGate = DOOR_GATE) -> Quality:
+def assess(
+    image_bgr: ImageArray,
+    face: Face,
+    crop: ImageArray,
+    gate: QualityGate = DOOR_GATE,
+    ranker: QualityRanker | None = None,
+) -> Quality:
     """Judges one face.
 
     image_bgr: uint8[H, W, 3], where the face was found. crop: uint8[112, 112, 3] RGB, from align. gate: the limits
-    -> the first reason in the order in which a person would mend them: come closer, light, hold still, look here.
-    Raises BadInput for a crop of another shape.
+    -> the first reason in the order in which a person would mend them: come closer, light, hold still, look here. What
+    passes all of these is scored by the ranker of the bundle, where there is one: it sees what they do not measure.
+    Raises BadInput for a crop of another shape, BadState when the ranker fails.
     """
     if crop.shape != (CROP_SIZE, CROP_SIZE, 3) or crop.dtype != np.uint8:
         raise BadInput(f"A crop is uint8[112, 112, 3], not {crop.dtype}{list(crop.shape)}.")
     values = _pose(face) | _light(crop) | {"inside": _inside(image_bgr, face)}
-    return Quality(_reason(values, gate), {name: round(value, 4) for name, value in values.items()})
+    reason = _reason(values, gate)
+    if reason is None and ranker is not None:
+        values["score"] = float(ranker.score(crop[np.newaxis])[0])
+        if not values["score"] >= gate.min_score:
+            reason = Reason.POOR_PICTURE
+    return Quality(reason, {name: round(value, 4) for name, value in values.items()})
 
 
 def _reason(values: dict[str, float], gate: QualityGate) -> Reason | None:

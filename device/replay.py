@@ -12,7 +12,7 @@ from device.camera import Frame, read_frames
 from device.decide import Decider
 from device.embed import Encoder
 from device.journal import finite
-from device.model import Active, Model, build_gallery
+from device.model import Active, build_gallery, tested
 from device.outfit import Look, default_bundle, real_look
 from device.shelf import MODEL
 from firmware_config.bundle import read_bundle
@@ -104,7 +104,7 @@ def load_active(roster_path: Path, model: Path | None, settings: DoorSettings | 
             f"{bundle.manifest.encoder_id[:12]}. Name the right bundle with --model."
         )
     threads = settings.runtime.threads if settings else 1
-    return Active(Model(bundle, Encoder(bundle.onnx, threads)), roster, build_gallery(roster))
+    return Active(tested(bundle, lambda onnx: Encoder(onnx, threads)), roster, build_gallery(roster))
 
 
 def replay(

@@ -47,7 +47,7 @@ def look(frame: Frame, detector: Detector, active: Active) -> Seen:
         return Seen(Observation(frame.captured_at, frame.sequence, None, None, face=False), watch.ms)
     crop = align(frame.image, faces[0].landmarks)
     watch.lap("align")
-    quality = assess(frame.image, faces[0], crop)
+    quality = assess(frame.image, faces[0], crop, ranker=active.model.ranker)
     watch.lap("quality")
     match = None
     # A face below the gate is not compared at all: its distance would be noise that somebody might believe.

@@ -40,6 +40,7 @@ class Reason(str, Enum):
     BLURRED = "blurred"
     TOO_SMALL = "too_small"
     TURNED_AWAY = "turned_away"
+    POOR_PICTURE = "poor_picture"
     NOT_VALID_NOW = "not_valid_now"
     UNDER_GUARD = "under_guard"
     STALE_FRAME = "stale_frame"

@@ -12,8 +12,10 @@ from device.align import align
 from device.demo_camera import DemoPlan, DemoScene
 from device.detect import Detector, Face
 from device.quality import DOOR_GATE, QualityGate, assess
+from device.ranker import QualityRanker
 from firmware_config.errors import BadInput
 from firmware_config.face import TEMPLATE, FloatArray, ImageArray, Reason
+from tests.rankers import light_ranker
 
 Photos = dict[int, list[ImageArray]]
 
@@ -104,7 +106,8 @@ def test_face_cut_off_by_the_edge_is_asked_to_look_here(portrait: ImageArray, fa
 
 
 def test_every_limit_has_its_value_in_the_report(portrait: ImageArray, face: Face) -> None:
-    values = assess(portrait, face, align(portrait, face.landmarks)).values
+    ranker = QualityRanker(light_ranker(darkest=0.0))
+    values = assess(portrait, face, align(portrait, face.landmarks), ranker=ranker).values
     limited = {name.removeprefix("min_").removeprefix("max_") for name in asdict(DOOR_GATE)}
     assert set(values) == limited
     assert all(np.isfinite(value) for value in values.values())
