@@ -11,6 +11,8 @@ constexpr uint64_t SETTLE_MS = 500;       // relay and strike take 20 to 100 ms 
 // Rules:
 // - the strike lets go while a grant or the exit button says so, and goes back by itself;
 // - the exit button asks nobody: it works while there is no network, and no command cuts it short;
+// - it counts once it was seen up: down since before the first look is a short circuit, which must not open the door at
+//   every start (device/lockset.py has the same);
 // - a second grant begins the time anew.
 class Latch {
  public:
@@ -21,11 +23,15 @@ class Latch {
 
   // Every few milliseconds. True: let go.
   bool step(bool exit_pressed, uint64_t now_ms) {
-    if (exit_pressed != this->exit_level_) {
+    if (exit_pressed != this->exit_level_ || !this->exit_read_) {
+      this->exit_read_ = true;
       this->exit_level_ = exit_pressed;
       this->exit_since_ms_ = now_ms;
     }
-    if (exit_pressed && now_ms - this->exit_since_ms_ >= DEBOUNCE_MS) {
+    const bool settled = now_ms - this->exit_since_ms_ >= DEBOUNCE_MS;
+    if (settled && !exit_pressed)
+      this->exit_was_up_ = true;
+    if (settled && exit_pressed && this->exit_was_up_) {
       if (this->exit_until_ms_ <= now_ms || now_ms - this->exit_told_ms_ >= EXIT_AGAIN_MS) {
         this->exits_++;
         this->exit_told_ms_ = now_ms;
@@ -42,6 +48,8 @@ class Latch {
   uint32_t exit_hold_ms_;
   uint64_t granted_until_ms_ = 0;
   uint64_t exit_until_ms_ = 0;
+  bool exit_read_ = false;
+  bool exit_was_up_ = false;
   bool exit_level_ = false;
   uint64_t exit_since_ms_ = 0;
   uint64_t exit_told_ms_ = 0;

@@ -29,7 +29,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lock(program: Path) -> Iterator[Firmware]:
+    """Awake for a tenth of a second, the button up."""
     with Firmware(program, KEY_HEX, DOOR) as made:
+        beats(made, 900, 1000)
         made.at(1000)
         yield made
 
@@ -60,6 +62,20 @@ def test_the_button_opens_with_no_network_and_the_loop_hanging(lock: Firmware) -
     assert beats(lock, 1000, 1100) == [1030], "debounced, and neither loop nor broker was asked"
     lock.order("exit 0")
     assert beats(lock, 1100, 7000) == [6090], "five seconds after it was let go"
+
+
+def test_a_button_that_is_down_at_the_start_opens_nothing_until_it_was_up(program: Path) -> None:
+    with Firmware(program, KEY_HEX, DOOR) as lock:
+        lock.order("exit 1")
+        assert beats(lock, 0, 10_000) == [], "a short circuit must not open the door at every start"
+        lock.order("exit 0")
+        assert beats(lock, 10_000, 10_020) == []
+        lock.order("exit 1")
+        assert beats(lock, 10_020, 10_200) == [], "a wire that comes loose for a moment was not let go"
+        lock.order("exit 0")
+        assert beats(lock, 10_200, 10_300) == []
+        lock.order("exit 1")
+        assert beats(lock, 10_300, 10_400) == [10_330]
 
 
 def test_a_spark_on_the_buttons_wire_opens_nothing(lock: Firmware) -> None:
@@ -194,6 +210,7 @@ def test_what_finds_the_queue_full_is_said_later(lock: Firmware) -> None:
 @pytest.mark.parametrize("key", ["", "0" * 63, "0" * 65, "0" * 62 + "xy", "A" * 64])
 def test_without_a_good_key_nothing_is_obeyed_and_the_way_out_works(program: Path, key: str) -> None:
     with Firmware(program, key, DOOR) as lock:
+        beats(lock, 900, 1000)
         lock.at(1000)
         lock.connect()
         for guess in (KEY, SecretKey(bytes(32))):
