@@ -38,6 +38,7 @@ AT_THE_DOOR: Final[dict[str, str]] = {
     "home_assistant_unlock": "Unlocked from Home Assistant.",
     "home_assistant_lock": "Locked from Home Assistant.",
     "stale_command": "The command was late, or the clocks of Home Assistant and the door differ; set both by NTP.",
+    "undated_command": "The command did not say when it was given, so it may be from any time; docs/home-assistant.md.",
     "older_generation": "The list is older than the one the door has.",
     "older_version": "The encoder is older than the one the door has run.",
     "bad_signature": "It is not signed by this site.",

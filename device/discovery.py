@@ -20,7 +20,7 @@ STATUS_TOPIC: Final = f"{PREFIX}/status"
 """Home Assistant's birth (`online`) and last will (`offline`)."""
 
 COMMAND_LEAF: Final = "ha/lock/set"
-"""Where Home Assistant asks: `LOCK`, `UNLOCK`, or the same with the time of asking (COMMAND_TEMPLATE)."""
+"""Where Home Assistant asks: `LOCK` or `UNLOCK` with the time of asking (COMMAND_TEMPLATE), or a plain `LOCK`."""
 
 NOTICES: Final = (
     "forced_open",

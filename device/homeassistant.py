@@ -44,7 +44,8 @@ class HomeAssistant:
     Rules for a command, in this order:
     - retained: ignored; a broker stores and redelivers it, so it proves nothing about now;
     - the roster's policy does not allow Home Assistant: refused, both ways;
-    - asked for more than GOOD_FOR_S ago, or for later: refused. A plain `LOCK` or `UNLOCK` bears no time;
+    - asked for more than GOOD_FOR_S ago, for later, or not after the one that was obeyed last: refused. A plain `LOCK`
+      bears no time and is obeyed, for a late one opens nothing; a plain `UNLOCK` is refused: it may be from any time;
     - then as for anybody else: a command signed for the lock, now or not at all.
     """
 
@@ -63,6 +64,7 @@ class HomeAssistant:
         self._opener = opener
         self._clock = clock
         self._seldom = Seldom(REFUSAL_EVENT_S, clock)
+        self._obeyed_at = float("-inf")
 
     def hear(self, message: Incoming) -> bool:
         """False: the message is not Home Assistant's. What is wrong with one is said, never raised."""
@@ -97,8 +99,12 @@ class HomeAssistant:
         roster = self._holdings.active.roster
         if roster is None or not roster.policy.allow_home_assistant_unlock:
             return "not_allowed"
-        if asked.at is not None and abs(self._clock() - asked.at) > GOOD_FOR_S:
+        if asked.at is None:
+            return "undated_command" if asked.command == "UNLOCK" else ""
+        again = asked.at <= self._obeyed_at <= asked.at + 2 * GOOD_FOR_S  # further ahead: the clock was set back
+        if again or abs(self._clock() - asked.at) > GOOD_FOR_S:
             return "stale_command"
+        self._obeyed_at = asked.at
         return ""
 
     def _do(self, asked: Command) -> str:

@@ -52,9 +52,9 @@ class Listener:
     def ask(self, payload: bytes, topic: str = TOPICS[COMMAND_LEAF], *, retain: bool = False) -> None:
         assert self.connection.publish(topic, payload, qos=0, retain=retain)
 
-    def unlock(self, seconds_ago: float = 0.0) -> None:
+    def unlock(self, seconds_ago: float = 0.0, *, retain: bool = False) -> None:
         """As the command template writes it."""
-        self.ask(json.dumps({"command": "UNLOCK", "at": time.time() - seconds_ago}).encode())
+        self.ask(json.dumps({"command": "UNLOCK", "at": time.time() - seconds_ago}).encode(), retain=retain)
 
     def lock_state(self) -> str:
         """As the lock entity would show it."""
@@ -160,9 +160,8 @@ def test_a_door_that_dies_is_unavailable(listener: Listener, door: Door) -> None
     assert until(lambda: listener.lock_state() == "unavailable")
 
 
-@pytest.mark.parametrize("plain", [True, False])
-def test_an_unlock_that_is_allowed_opens_and_is_told(plain: bool, listener: Listener, door: Door, page: Page) -> None:
-    listener.ask(b"UNLOCK") if plain else listener.unlock()
+def test_an_unlock_that_is_allowed_opens_and_is_told(listener: Listener, door: Door, page: Page) -> None:
+    listener.unlock()
     assert until(lambda: door.relay.times_on == 1)
     assert until(lambda: page.happened() == [("notice", "home_assistant_unlock")])
     assert page.detail(page.events()[0]).by == "Home Assistant"
@@ -191,7 +190,7 @@ def test_without_a_roster_nothing_is_allowed(door: Door, page: Page, listen: Cal
 
 
 def test_a_retained_unlock_is_ignored_at_every_start(listener: Listener, door: Door, page: Page) -> None:
-    listener.ask(b"UNLOCK", retain=True)
+    listener.unlock(retain=True)
     assert until(lambda: door.relay.times_on == 1), "when it is said it is no different from any other"
     door.stop()
     door.start_lock()
@@ -208,6 +207,25 @@ def test_an_unlock_held_up_on_the_way_opens_nothing(listener: Listener, door: Do
     reasons = ["stale_command", "home_assistant_lock"]
     assert until(lambda: [reason for _, reason in page.happened()] == reasons)
     assert door.relay.times_on == 0
+
+
+def test_an_unlock_that_bears_no_time_opens_nothing(listener: Listener, door: Door, page: Page) -> None:
+    listener.ask(b"UNLOCK")
+    listener.ask(b'{"command":"UNLOCK"}')
+    listener.ask(b"LOCK")
+    reasons = ["undated_command", "home_assistant_lock"]
+    assert until(lambda: [reason for _, reason in page.happened()] == reasons)
+    assert door.relay.times_on == 0
+
+
+def test_an_unlock_said_twice_opens_once(listener: Listener, door: Door, page: Page) -> None:
+    said = json.dumps({"command": "UNLOCK", "at": time.time()}).encode()
+    listener.ask(said)
+    listener.ask(said)
+    listener.ask(b"LOCK")
+    reasons = ["home_assistant_unlock", "stale_command", "home_assistant_lock"]
+    assert until(lambda: [reason for _, reason in page.happened()] == reasons)
+    assert door.relay.times_on == 1
 
 
 NO_COMMANDS = (
