@@ -125,7 +125,7 @@ def load_guard(path: Path, key: SecretKey) -> GuardState:
         return GuardState(_seconds(saved["remaining_s"]), people)
     except FileNotFoundError:
         return GuardState()
-    except (OSError, SealRefused, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, SealRefused, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         log.warning("%s cannot be read (%s): the guard is taken as raised.", path, error)
         return GuardState(remaining_s=UNREADABLE_HOLD_S)
 

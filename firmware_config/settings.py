@@ -6,7 +6,6 @@ The manner is mopidy's: an unknown key is an error, a misspelled one gets "did y
 from __future__ import annotations
 
 import re
-import sys
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -17,15 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from firmware_config.errors import BadInput
 from firmware_config.messages import NAME_PATTERN
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from firmware_config.tomltext import TomlRefused, parse_toml
 
 PLAIN_PORT: Final = 1883
 TLS_PORT: Final = 8883
 """Ports that IANA registered for MQTT without and with TLS."""
+
+SHOWN: Final = 80
+"""Characters of a wrong value that are repeated to whoever wrote it."""
 
 SECRET_IN_URL: Final = re.compile(r"//[^/\s]*@")
 
@@ -167,14 +165,13 @@ S = TypeVar("S", bound=Section)
 def read_toml(path: Path) -> dict[str, Any]:
     """Raises SettingsRefused with one sentence for a missing file or wrong TOML."""
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_bytes())
     except FileNotFoundError:
         raise SettingsRefused(path, ["The file is not there."]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise SettingsRefused(path, [f"The file cannot be read: {error}."]) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsRefused(path, [f"This is not TOML: {error}."]) from error
-    return values
+    except TomlRefused as refused:
+        raise SettingsRefused(path, [f"This is not TOML: {refused}."]) from refused
 
 
 def validate(kind: type[S], values: dict[str, Any], path: Path) -> S:
@@ -200,8 +197,8 @@ def load_door(path: Path) -> DoorSettings:
         known = ", ".join(board_names())
         validated = _problems(DoorSettings, {**values, "board": "workstation"}, path)
         raise SettingsRefused(path, [f"board: no defaults for {board!r}; known boards are {known}.", *validated])
-    text = (resources.files("firmware_config") / "boards" / f"{board}.toml").read_text(encoding="utf-8")
-    settings = validate(DoorSettings, _merge(tomllib.loads(text), values), path)
+    text = (resources.files("firmware_config") / "boards" / f"{board}.toml").read_bytes()
+    settings = validate(DoorSettings, _merge(parse_toml(text), values), path)
     return _anchor(settings, path)
 
 
@@ -250,6 +247,8 @@ def _sentence(kind: type[Section], problem: dict[str, Any]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     # A password that somebody wrote into a URL must not end in a log.
     found = SECRET_IN_URL.sub("//***@", repr(problem["input"]))
+    if len(found) > SHOWN:
+        found = f"{found[:SHOWN]}..."
     return f"{key}: {message[:1].lower()}{message[1:]} (found {found})."
 
 

@@ -95,7 +95,7 @@ def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path: Path) -> None:
     assert "cannot be read" in problems(tmp_path)[0]
     path = tmp_path / "latin.toml"
     path.write_bytes('state = "é"'.encode("latin-1"))
-    assert "cannot be read" in problems(path)[0]
+    assert "not UTF-8" in problems(path)[0]
 
 
 def test_relative_paths_count_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,38 @@
+"""Settings that no person wrote: refused with a sentence, in no time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from firmware_config.settings import SettingsRefused, load_admin
+from firmware_config.tomltext import MAX_BYTES, TomlRefused, parse_toml
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x = " + "9" * 5000, "digits"),
+        ("x = " + "[" * 5000, "too deep"),
+        ("x = " + "{a=" * 5000, "too deep"),
+        ("a." * 30_000 + "a = 1", "dots"),
+        ("[" + "a." * 30_000 + "a]", "dots"),
+        ("#" * (MAX_BYTES + 1), "bytes"),
+        ("x = 1\nx = 2", "overwrite"),
+    ],
+)
+def test_it_is_refused_and_quickly(text: str, why: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(TomlRefused, match=why):
+        parse_toml(text.encode())
+    assert time.process_time() - begun < 0.5
+
+
+def test_an_endless_value_is_not_repeated_to_whoever_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / "admin.toml"
+    path.write_text(f'site = "{"X" * 10_000}"\n', encoding="utf-8")
+    with pytest.raises(SettingsRefused) as refused:
+        load_admin(path)
+    assert len(str(refused.value)) < 400
