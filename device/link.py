@@ -19,6 +19,7 @@ from firmware_config.errors import BadInput
 from firmware_config.face import Reason
 from firmware_config.keys import ChallengeBook
 from firmware_config.messages import (
+    LARGE,
     OFFLINE,
     ONLINE,
     Answer,
@@ -39,6 +40,9 @@ log = logging.getLogger("latchkey.link")
 
 INBOX_MESSAGES: Final = 256
 """Messages that wait for the loop; more than this means the loop hangs or somebody floods the topics."""
+
+INBOX_BYTES: Final = LARGE + 16 * 1024 * 1024
+"""Bytes that wait for the loop: the largest roster that is read at all, beside it an encoder and all that is small."""
 
 DOCUMENTS: Final = ("roster", "model")
 """Leaves whose messages may be large; of the others, an acknowledgement's is the largest (EventAck.max_bytes). What
@@ -68,13 +72,28 @@ DOOR_SUBSCRIPTIONS: Final = (
 )
 
 
+class Waiting(queue.Queue[Incoming]):
+    """Messages in order; `waiting_bytes` in all."""
+
+    waiting_bytes = 0
+
+    def _put(self, item: Incoming) -> None:
+        super()._put(item)
+        self.waiting_bytes += len(item.payload)
+
+    def _get(self) -> Incoming:
+        item = super()._get()
+        self.waiting_bytes -= len(item.payload)
+        return item
+
+
 class Link:
     """A door on the broker. All methods may be called from any thread; none but `lock.unlock` ever waits."""
 
     def __init__(self, pairing: DoorPairing, clock: Callable[[], float] = time.monotonic) -> None:
         """clock: monotonic seconds. Raises BadState for unreadable broker secrets."""
         self.topics = pairing.topics
-        self.inbox: queue.Queue[Incoming] = queue.Queue(INBOX_MESSAGES)
+        self.inbox = Waiting(INBOX_MESSAGES)
         self._pairing = pairing
         self._clock = clock
         self._book = ChallengeBook(clock())
@@ -197,7 +216,8 @@ class Link:
         if leaf not in DOCUMENTS and len(message.payload) > EventAck.max_bytes:
             log.warning("A message of %d bytes on %s is dropped.", len(message.payload), message.topic)
             return
-        try:
-            self.inbox.put_nowait(message)
-        except queue.Full:
-            log.error("The loop does not keep up: a message on %s is dropped.", message.topic)  # noqa: TRY400
+        # One thread puts in, so what is free now can only grow.
+        if self.inbox.full() or self.inbox.waiting_bytes + len(message.payload) > INBOX_BYTES:
+            log.error("The loop does not keep up: a message on %s is dropped.", message.topic)
+            return
+        self.inbox.put_nowait(message)
