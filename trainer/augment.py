@@ -1,4 +1,5 @@
-"""What a camera does to a face, done to a whole batch at once, so that it costs little beside the network."""
+"""Views of a whole batch for lessons: moved alike for teacher and student, lit for the student alone. See looks.py
+for what a door's camera does to the images of a stage."""
 
 from __future__ import annotations
 
@@ -38,14 +39,6 @@ def normalise(crops: Tensor) -> Tensor:
 def pixels_of(images: Tensor) -> Tensor:
     """The way back: float32[N, 3, H, W], about -1 to 1 -> uint8[N, H, W, 3]."""
     return (images * PIXEL_SCALE + PIXEL_MEAN).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-
-
-def augment(crops: Tensor, pixels: int, how: Augmentation, random: torch.Generator) -> Tensor:
-    """crops: uint8[N, 128, 128, 3] -> float32[N, 3, pixels, pixels], about -1 to 1.
-
-    Turns, zooms, shifts, mirrors, shrinks to `pixels` in one resampling; then light, colour, blur, noise.
-    """
-    return relight(move(crops, pixels, how, random), how, random)
 
 
 def move(crops: Tensor, pixels: int, how: Augmentation, random: torch.Generator, mirror: bool | None = None) -> Tensor:

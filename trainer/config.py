@@ -5,29 +5,20 @@ A run has stages, in which the siamese losses teach (`train`), or teachers (`dis
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from firmware_config.errors import BadInput
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+from firmware_config.tomltext import TomlRefused, parse_toml
+from trainer.parts import EarlyStop, Look, Part, Stage, Style
 
 DOOR_NETWORKS: Final = ("mobilefacenet", "fusedfacenet")
 """Those that see the door's colour crops, and whose rows are made unit length. The others see pixels from 0 to 1."""
 
 
-class Network(_Part):
+class Network(Part):
     """Which network. `width` and `stem` are MobileFaceNet's, `blocks` FusedFaceNet's, `dropout` the tutorial's."""
 
     kind: Literal["tutorial", "mobilefacenet", "fusedfacenet"]
@@ -48,7 +39,7 @@ class Network(_Part):
         return self.for_door if self.unit is None else self.unit
 
 
-class Data(_Part):
+class Data(Part):
     """Which images, and how the people are split."""
 
     source: Literal["shards", "att"]
@@ -62,72 +53,7 @@ class Data(_Part):
     validation_people: int = Field(default=100, ge=0)
 
 
-OWN_LOSSES: Final = ("contrastive", "triplet", "pair-logistic")
-CLASS_LOSSES: Final = ("arcface", "cosface", "subcenter-arcface", "proxy-anchor")
-"""Those that learn a vector for every training person."""
-MARGINS: Final = {"contrastive": 2.0, "triplet": 0.2}
-"""Distances: the articles' and FaceNet's."""
-
-
-class Loss(_Part):
-    """One of a stage's losses. The first three are ours, the others pytorch-metric-learning's."""
-
-    name: Literal[
-        "contrastive",
-        "triplet",
-        "pair-logistic",
-        "arcface",
-        "cosface",
-        "subcenter-arcface",
-        "proxy-anchor",
-        "multi-similarity",
-        "circle",
-        "supcon",
-        "nt-xent",
-    ]
-    weight: float = Field(default=1.0, gt=0)
-    margin: float | None = Field(default=None, gt=0)
-    """Of contrastive (2.0) and triplet (0.2), a distance."""
-    miner: Literal["", "random", "semi-hard", "batch-hard", "multi-similarity", "pair-margin", "triplet-margin"] = ""
-    """Which triplets or pairs of the batch; the last three are the library's. Triplet's own default is batch-hard."""
-    options: dict[str, int | float] = {}
-    """Of the library's losses, by the library's names: arcface has margin (degrees) and scale."""
-
-    @property
-    def distance_margin(self) -> float:
-        """The margin that holds, a distance; semi-hard mining for a library's loss goes by triplet's."""
-        return self.margin if self.margin is not None else MARGINS.get(self.name, MARGINS["triplet"])
-
-    @model_validator(mode="after")
-    def _fits(self) -> Loss:
-        if self.margin is not None and self.name not in MARGINS:
-            raise ValueError(f"margin is of {' and '.join(MARGINS)}; {self.name} has options")
-        if self.options and self.name in OWN_LOSSES:
-            raise ValueError(f"options are of the library's losses; {self.name} has none")
-        mined = ("", "random", "semi-hard", "batch-hard") if self.name == "triplet" else ("",)
-        if self.name in OWN_LOSSES and self.miner not in mined:
-            raise ValueError(f"{self.name} has no miner {self.miner}; triplet has random, semi-hard and batch-hard")
-        return self
-
-
-class Stage(_Part):
-    """A stretch of the training with its own losses, batches and image size."""
-
-    epochs: int = Field(ge=1)
-    pixels: int = Field(ge=28, le=256)
-    learning_rate: tuple[float, float]
-    """At its beginning and end; a half cosine in between."""
-    sampler: Literal["shuffled", "people", "pairs"] = "shuffled"
-    batch: int = Field(default=128, ge=2)
-    """Images a batch; pairs a batch for `pairs`."""
-    images_each: int = Field(default=4, ge=2)
-    singles: int = Field(default=0, ge=0)
-    batches: int = Field(default=0, ge=0)
-    """Batches an epoch; 0: about as many as there are images for."""
-    loss: tuple[Loss, ...] = Field(min_length=1)
-
-
-class TeacherFile(_Part):
+class TeacherFile(Part):
     """A public face encoder that teaches: where its file is, how it wants its crops, what it may be used for."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,30}$")
@@ -155,7 +81,7 @@ class TeacherFile(_Part):
         return self
 
 
-class Distillation(_Part):
+class Distillation(Part):
     """How the teachers' lessons are given."""
 
     lessons: Literal["kept", "live"] = "kept"
@@ -179,7 +105,7 @@ class Distillation(_Part):
     """Folder of a run whose weights to begin with; its network may have fewer blocks."""
 
 
-class Config(_Part):
+class Config(Part):
     """One run. Raises BadInput through `load` only."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
@@ -189,11 +115,28 @@ class Config(_Part):
     weight_decay: float = Field(default=0.0, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
     checkpoint_minutes: float = Field(default=5.0, gt=0)
+    average: float = Field(default=0.0, ge=0, lt=1)
+    """Decay a step of averaged weights, which are then the result; 0: none."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What the network computes in while it trains. auto: half of float32 on a GPU, float32 on a CPU."""
+    loaders: int = Field(default=1, ge=1, le=64)
+    """Threads that make the batches to come."""
+    validate_every: int = Field(default=1, ge=1)
+    """Epochs between two validations; there is one at the end of each stage too."""
+    early_stop: EarlyStop | None = None
     network: Network
     data: Data
+    augment: Look | None = None
+    """None: the defaults for a door's network, nothing for the others."""
+    style: Style | None = None
     stage: tuple[Stage, ...] = ()
     teacher: tuple[TeacherFile, ...] = ()
     distill: Distillation | None = None
+
+    @property
+    def look(self) -> Look | None:
+        """How training images are changed, None for not at all."""
+        return Look() if self.augment is None and self.network.for_door else self.augment
 
     @model_validator(mode="after")
     def _one_way(self) -> Config:
@@ -207,10 +150,10 @@ class Config(_Part):
 def load(path: Path) -> Config:
     """Reads a configuration. Raises BadInput that lists every wrong key at once."""
     try:
-        values = tomllib.loads(path.read_text())
+        values = parse_toml(path.read_bytes())
     except OSError as error:
         raise BadInput(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except TomlRefused as error:
         raise BadInput(f"The configuration {path} is not TOML: {error}.") from error
     try:
         return Config.model_validate(values)

@@ -1,19 +1,29 @@
-"""Batches for the training loop, made while the network works on the one before."""
+"""Batches for the training loop, made while the network works on the ones before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
+from firmware_config.face import ImageArray
 from trainer import data, sampling
-from trainer.augment import Augmentation, augment, normalise
-from trainer.config import Config, Stage
+from trainer.augment import normalise
+from trainer.config import Config
+from trainer.looks import look, plain
+from trainer.parts import Stage
+from trainer.style import CameraStyle
+from trainer.world import ALONE, World
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def batches(stage: Stage, identities: data.IntArray, seed: int, epoch: int) -> Iterator[data.IntArray]:
@@ -39,24 +49,38 @@ def as_input(config: Config, crops: Tensor) -> Tensor:
     return crops.permute(0, 3, 1, 2).float() / 255.0
 
 
-def prepared(
-    config: Config, stage: Stage, faces: data.Faces, rows: Iterable[data.IntArray], step: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """rows: an epoch's batches, the first of which is for step + 1 -> images and identities, int64[N].
+@dataclass(frozen=True)
+class Kitchen:
+    """Makes this process's share of a batch. Chance depends on seed, step and place in the whole batch, so an image
+    comes out the same however many processes and threads there are."""
 
-    Images are float32[N, 1, 100, 100], 0 to 1, for the tutorial's network; for the door's they are augmented,
-    float32[N, 3, S, S], about -1 to 1.
-    """
-    pixels, identities = torch.from_numpy(faces.pixels), torch.from_numpy(faces.identities)
-    for number, chosen in enumerate(rows, start=step + 1):
-        at = torch.from_numpy(chosen)
-        if config.network.for_door:
-            random = torch.Generator().manual_seed(step_seed(config, number))
-            images = augment(pixels[at], stage.pixels, Augmentation(), random)
-            images = images.contiguous(memory_format=torch.channels_last)
-        else:
-            images = as_input(config, pixels[at])
-        yield images, identities[at]
+    config: Config
+    stage: Stage
+    faces: data.Faces
+    style: CameraStyle | None = None
+    world: World = ALONE
+
+    def __call__(self, step: int, rows: data.IntArray) -> tuple[Tensor, Tensor]:
+        """rows: int64[N] of the whole batch -> images float32[N / processes, C, S, S], identities int64[N] of all."""
+        places = self.world.share(np.arange(len(rows)), self.stage.sampler == "pairs")
+        crops = np.stack([self.crop(step, int(place), int(rows[place])) for place in places])
+        images = as_input(self.config, torch.from_numpy(crops).to(self.world.device))
+        return images, torch.from_numpy(self.faces.identities[rows]).to(self.world.device)
+
+    def crop(self, step: int, place: int, row: int) -> ImageArray:
+        """One image, changed as the configuration says: uint8[S, S, C]."""
+        crop, how, pixels = self.faces.pixels[row], self.config.look, self.stage.pixels
+        random = np.random.default_rng([self.config.seed, step, place])
+        if self.style is not None:
+            crop = self.style.on(crop, random)
+        return plain(crop, pixels) if how is None else look(crop, pixels, how, random)
+
+
+def prepared(kitchen: Kitchen, rows: Iterable[data.IntArray], step: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """rows: an epoch's batches, the first of which is for step + 1 -> images and identities, as Kitchen makes them."""
+    cv2.setNumThreads(1)  # several images at a time are quicker than several threads an image
+    jobs = enumerate(rows, start=step + 1)
+    return ahead_of(jobs, lambda job: kitchen(*job), kitchen.config.loaders)
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
@@ -66,3 +90,19 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         while (item := coming.result()) is not None:
             coming = worker.submit(next, items, None)
             yield item
+
+
+def ahead_of(items: Iterable[Item], make: Callable[[Item], Made], threads: int) -> Iterator[Made]:
+    """What `make` makes of each item, in order, made by so many threads while the ones before are in use."""
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        coming: deque[Future[Made]] = deque()
+        try:
+            for item in items:
+                coming.append(pool.submit(make, item))
+                if len(coming) > threads:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for each in coming:
+                each.cancel()

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from firmware_config.errors import BadInput
 from trainer import losses, mining
-from trainer.config import CLASS_LOSSES, OWN_LOSSES, Config, Loss, Stage
+from trainer.config import Config
+from trainer.parts import CLASS_LOSSES, OWN_LOSSES, Loss, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,8 @@ def dissimilarity(heads: Heads | None, first: Tensor, second: Tensor) -> Tensor:
         unit = heads["pair-logistic"]
         assert isinstance(unit, losses.PairLogistic)
         return unit.dissimilarity(first, second)
-    return torch.linalg.vector_norm(first - second, dim=-1)
+    distance: Tensor = torch.linalg.vector_norm(first - second, dim=-1)
+    return distance
 
 
 class Objective:

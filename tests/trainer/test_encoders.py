@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.augment import Augmentation, augment, normalise
 from trainer.encoders import FusedFaceNet, MobileFaceNet, Tutorial
 
 
@@ -36,22 +35,3 @@ def test_door_networks_take_smaller_images_in_training(network: nn.Module, pixel
 @pytest.mark.parametrize("network", [MobileFaceNet(0.5, 16), FusedFaceNet()], ids=["mobile", "fused"])
 def test_door_networks_fit_in_one_and_a_half_megabytes_of_int8(network: nn.Module) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) < 1_500_000
-
-
-def test_augmentation_keeps_shape_and_range_and_repeats_with_its_seed() -> None:
-    crops = torch.randint(0, 256, (6, 128, 128, 3), dtype=torch.uint8)
-    first, second = (augment(crops, 80, Augmentation(), torch.Generator().manual_seed(4)) for _ in range(2))
-    assert first.shape == (6, 3, 80, 80)
-    assert float(first.min()) >= -1.0
-    assert float(first.max()) <= 1.0
-    assert torch.equal(first, second)
-
-
-def test_no_augmentation_is_the_crop_a_door_would_make_or_its_mirror() -> None:
-    crops = torch.randint(0, 256, (8, 128, 128, 3), dtype=torch.uint8)
-    still = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    images = augment(crops, 112, still, torch.Generator().manual_seed(1))
-    plain = normalise(crops[:, 8:120, 8:120])
-    for image, expected in zip(images, plain, strict=True):
-        nearest = min(float((image - e).abs().max()) for e in (expected, expected.flip(-1)))
-        assert nearest < 2e-3

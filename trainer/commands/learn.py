@@ -1,20 +1,23 @@
-"""train and distill: a configuration and images -> a run."""
+"""train, distill and quality: a configuration and images -> a run."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from trainer.commands.shared import Jobs, where
+from firmware_config.files import write_atomic
+from trainer.commands.shared import PUBLIC, QUALITY, QUALITY_RESULT, Jobs, read, where
 
 
 def _train(args: argparse.Namespace) -> None:
-    from trainer import config, train  # noqa: PLC0415  # torch takes seconds; --help should not
+    from trainer import config, train, world  # noqa: PLC0415  # torch takes seconds; --help should not
 
     settings = config.load(args.config)
-    faces, split = train.load_faces(settings, args.data, args.cache)
     out = args.out or Path("runs") / settings.name
-    train.train(settings, faces, split, out, say=lambda line: print(line, flush=True))
+    with world.open_world() as here:
+        faces, split = train.load_faces(settings, args.data, args.cache)
+        train.train(settings, faces, split, out, world=here, board=out / "tensorboard" if args.tensorboard else None)
 
 
 def _distill(args: argparse.Namespace) -> None:
@@ -24,6 +27,15 @@ def _distill(args: argparse.Namespace) -> None:
     faces, split = train.load_faces(settings, args.data, args.cache)
     out = args.out or Path("runs") / settings.name
     distill.distill(settings, faces, split, out, lambda line: print(line, flush=True), args.cache)
+
+
+def _quality(args: argparse.Namespace) -> None:
+    from trainer import quality  # noqa: PLC0415
+
+    onnx, found = quality.make_quality(read(args.bundle), args.data, args.steps, lambda line: print(line, flush=True))
+    write_atomic(args.out / QUALITY, onnx, PUBLIC)
+    write_atomic(args.out / QUALITY_RESULT, json.dumps(found, indent=1).encode(), PUBLIC)
+    print(f"{args.out / QUALITY}: {len(onnx)} bytes. Into a bundle: latchkey-trainer with-quality.")
 
 
 def add(jobs: Jobs) -> None:
@@ -37,3 +49,12 @@ def add(jobs: Jobs) -> None:
         job.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
         where(job)
         job.set_defaults(do=do)
+        if name == "train":
+            job.add_argument("--tensorboard", action="store_true", help="write TensorBoard's files to OUT/tensorboard")
+
+    job = jobs.add_parser("quality", help="train the ranking of quality for a bundle's encoder, and measure it")
+    job.add_argument("bundle", type=Path)
+    job.add_argument("--out", type=Path, default=Path("runs/quality"), help="folder (default: %(default)s)")
+    job.add_argument("--steps", type=int, default=3000, help="of 24 crops with six levels each (default: %(default)s)")
+    where(job)
+    job.set_defaults(do=_quality)
