@@ -33,7 +33,7 @@ class Premises:
     ) -> None:
         """Opens store, keys and encoder. default_bundle: what a new site starts with, none: the package's.
 
-        make_eyes: encoder.onnx and quality.onnx -> Eyes. Raises BadState, LostLink (the face detector could not be fetched)."""
+        make_eyes: encoder.onnx and quality.onnx -> Eyes. Raises BadState, LostLink (no face detector to fetch)."""
         self.settings = settings
         self.site = settings.site
         self._keyring = Keyring(settings.state)

@@ -25,7 +25,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
-from firmware_config.face import CROP_SIZE, ImageArray
+from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
 from trainer.augment import normalise
 
 OPSET: Final = 18
@@ -62,7 +62,19 @@ class DoorGraph(nn.Module):
 
 def to_onnx(network: nn.Module, mirrored: bool = False) -> bytes:
     """The door's graph in float32, for any N. Nothing of this machine's paths is left in it."""
-    graph = DoorGraph(network, mirrored).to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    return graph_to_onnx(DoorGraph(network, mirrored), OUTPUT)
+
+
+def torch_rows(network: nn.Module, crops: ImageArray, mirrored: bool = False) -> FloatArray:
+    """What torch says of crops, through the same graph: uint8[N, 112, 112, 3] -> float32[N, 128]."""
+    with torch.inference_mode():
+        rows: Tensor = DoorGraph(network, mirrored).eval()(torch.from_numpy(crops))
+    return rows.numpy()
+
+
+def graph_to_onnx(graph: nn.Module, output: str) -> bytes:
+    """A module of uint8[N, 112, 112, 3] crops -> ONNX in float32, for any N."""
+    graph = graph.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     example = torch.zeros((2, CROP_SIZE, CROP_SIZE, 3), dtype=torch.uint8)
     # The exporter's own deprecation notices say nothing about this model.
     with warnings.catch_warnings():
@@ -71,7 +83,7 @@ def to_onnx(network: nn.Module, mirrored: bool = False) -> bytes:
             graph,
             (example,),
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[output],
             dynamic_shapes={"crops": {0: torch.export.Dim("N", min=1, max=4096)}},
             opset_version=OPSET,
             dynamo=True,

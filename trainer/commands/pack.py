@@ -8,7 +8,7 @@ from pathlib import Path
 
 from firmware_config.errors import BadInput
 from firmware_config.files import write_atomic
-from trainer.commands.shared import PUBLIC, Jobs, read, where
+from trainer.commands.shared import PUBLIC, QUALITY, QUALITY_RESULT, Jobs, read, where
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -30,9 +30,22 @@ def _bundle(args: argparse.Namespace) -> None:
     # People to calibrate and validate with have names; the unnamed images would only take memory.
     named = trained.config.data.model_copy(update={"unnamed_images": 0})
     faces, split = train.load_faces(trained.config.model_copy(update={"data": named}), args.data, args.cache)
-    data = bundling.make_bundle(trained, faces, split, args.name, args.version, results, print, args.mirrored)
+    quality = read(args.quality) if args.quality else None
+    data = bundling.make_bundle(trained, faces, split, args.name, args.version, results, print, args.mirrored, quality)
     write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
     print(f"{args.out}: {'signed' if key else 'NOT signed, no door takes it'}.")
+
+
+def _with_quality(args: argparse.Namespace) -> None:
+    from firmware_config.bundle import sign_bundle  # noqa: PLC0415
+    from firmware_config.keys import SigningKey  # noqa: PLC0415
+    from trainer import bundling  # noqa: PLC0415
+
+    key = SigningKey.load(args.key) if args.key else None
+    found = json.loads(read(args.quality / QUALITY_RESULT))
+    data = bundling.with_quality(read(args.bundle), read(args.quality / QUALITY), found, args.version)
+    write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
+    print(f"{args.out}: {args.version}, {'signed' if key else 'NOT signed, no door takes it'}.")
 
 
 def _keygen(args: argparse.Namespace) -> None:
@@ -102,9 +115,18 @@ def add(jobs: Jobs) -> None:
     job.add_argument("--version", default="0.1.0")
     job.add_argument("--key", type=Path, help="the release key; without it the bundle stays unsigned")
     job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
+    job.add_argument("--quality", type=Path, help="a quality.onnx to go with it")
     job.add_argument("--results", type=Path, nargs="*", default=[], help="JSON of evaluate, for the model card")
     where(job)
     job.set_defaults(do=_bundle)
+
+    job = jobs.add_parser("with-quality", help="put a ranking of quality into a bundle, under a higher version")
+    job.add_argument("bundle", type=Path)
+    job.add_argument("quality", type=Path, help="folder that `latchkey-trainer quality` has written")
+    job.add_argument("--out", type=Path, required=True)
+    job.add_argument("--version", required=True)
+    job.add_argument("--key", type=Path, help="the release key; without it the bundle stays unsigned")
+    job.set_defaults(do=_with_quality)
 
     job = jobs.add_parser("keygen", help="make a release key and its public half")
     job.add_argument("key", type=Path)

@@ -13,6 +13,9 @@ Jobs = Any  # argparse keeps the type of its subparsers private
 DEFAULT_DATA = Path("../shared/data")
 PUBLIC = 0o644
 """Mode of what holds no secret."""
+QUALITY = "quality.onnx"
+QUALITY_RESULT = "quality.json"
+"""What `quality` writes into its folder."""
 
 
 def where(job: argparse.ArgumentParser) -> None:
