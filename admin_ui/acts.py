@@ -7,8 +7,12 @@ People are named by their random id only: an erased person is nobody here.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hmac
 import json
+import logging
+import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,8 +24,10 @@ from sqlalchemy.orm import Session
 from admin_ui.models import ActRow
 from firmware_config.chain import Head, canonical, link_hash
 from firmware_config.errors import BadState
-from firmware_config.files import write_atomic
+from firmware_config.files import OTHERS_WRITE_S, drop_half_written, write_atomic
 from firmware_config.keys import SecretKey
+
+log = logging.getLogger("latchkey.page.acts")
 
 HEAD_FILE: Final = "acts.head"
 HEAD_CONTEXT: Final = b"latchkey-acts-1|"
@@ -79,15 +85,36 @@ class Witness:
 
     def __init__(self, state: Path, key: SecretKey) -> None:
         """key: the store's."""
+        drop_half_written(state, HEAD_FILE, OTHERS_WRITE_S)
         self._path = state / HEAD_FILE
         self._key = key
 
     def see(self, written: Mapping[Any, Any]) -> None:
-        """After a transaction: keep the head that it made. written: its Session.info. Raises OSError."""
+        """After a transaction: keep the head that it made, unless a later one is kept already: the command line writes
+        beside the page, and whoever commits first may come here last. written: its Session.info. Raises OSError."""
         head = written.get(ACT_HEAD)
-        if isinstance(head, Head):
-            facts = {"seq": head.count, "hash": head.hash}
-            write_atomic(self._path, canonical({**facts, "mac": self._key.mac(HEAD_CONTEXT + canonical(facts))}))
+        if not isinstance(head, Head):
+            return
+        with self._alone():
+            try:
+                seen = self.last_seen()
+            except BadState as error:
+                # The act itself is kept. What is not ours stays as it is, as evidence; `audit verify` tells of it too.
+                log.error("%s", error)  # noqa: TRY400 - the sentence is the fact
+                return
+            if head.count > seen.count:
+                facts = {"seq": head.count, "hash": head.hash}
+                write_atomic(self._path, canonical({**facts, "mac": self._key.mac(HEAD_CONTEXT + canonical(facts))}))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Among all threads and processes on this state folder."""
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def last_seen(self) -> Head:
         """Head() before anything was recorded. Raises BadState for a file that is not ours."""
@@ -113,6 +140,7 @@ class Witness:
         if seen.count and not found:
             raise BadState(
                 f"The record of acts ends at {head.count}, but act {seen.count} was seen: records were cut off its end "
-                "or written anew, or the store was restored from an older backup."
+                "or written anew, or the store was restored from an older backup. Keep both as evidence; move "
+                f"{self._path} away to begin to watch anew."
             )
         return head

@@ -1,6 +1,7 @@
 """The record of acts: whole, or it says where it was touched."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,7 @@ def test_a_tail_that_was_cut_and_written_anew_is_found(store: Store, witness: Wi
 def test_the_witness_cannot_be_moved_back_without_the_key(store: Store, witness: Witness, tmp_path: Path) -> None:
     foreign = SecretKey(bytes(32))
     touch(store, "DELETE FROM acts WHERE seq > 3")
+    (tmp_path / HEAD_FILE).unlink()
     forger = Witness(tmp_path, foreign)
     with store.read() as session:
         acts = list(read_acts(session))
@@ -108,3 +110,31 @@ def test_the_witness_cannot_be_moved_back_without_the_key(store: Store, witness:
     (tmp_path / HEAD_FILE).write_bytes(b"{}")
     with pytest.raises(BadState, match="cannot be read"):
         verify(store, witness)
+    with store.write() as session:
+        record_act(session, "boss", "test", "one more")
+    assert (tmp_path / HEAD_FILE).read_bytes() == b"{}", "evidence is not written over"
+
+
+def test_the_writer_who_comes_last_does_not_move_the_witness_back(store: Store, witness: Witness) -> None:
+    with store.write() as session:
+        record_act(session, "page", "slow", "x")
+        slow = dict(session.info)
+    with store.write() as session:
+        record_act(session, "shell", "quick", "x")
+    witness.see(slow)
+    assert witness.last_seen().count == 7
+
+
+def test_many_writers_leave_the_newest_head(store: Store, tmp_path: Path) -> None:
+    def act(number: int) -> None:
+        beside = open_store("", tmp_path)
+        beside.witnesses.append(Witness(tmp_path, KEY).see)
+        for _ in range(5):
+            with beside.write() as session:
+                record_act(session, f"shell {number}", "test", "x")
+        beside.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(act, range(4)))
+    assert Witness(tmp_path, KEY).last_seen().count == 25
+    assert verify(store, Witness(tmp_path, KEY)) == 25
