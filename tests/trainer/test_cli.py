@@ -12,7 +12,7 @@ import pytest
 
 from firmware_config.bundle import BundleRefused, read_bundle
 from firmware_config.keys import SigningKey, VerifyKey
-from trainer import calibrate, train
+from trainer import calibrate, gate, train
 from trainer.cli import main
 from trainer.config import Config
 
@@ -83,6 +83,11 @@ def test_from_a_run_to_a_signed_bundle(
     key, bundle = tmp_path / "release.key", tmp_path / "tiny.latchkey"
     assert main(["keygen", str(key)]) == 0
     arguments = ["bundle", str(tmp_path / "run"), "--out", str(bundle), "--name", "tiny", "--version", "1.2.3"]
+    # int8 hurts so small a network, and the gate says so before anything is written.
+    assert main([*arguments, "--data", str(shard_folder)]) == 2
+    assert "int8 loses" in _sentence(capsys)
+    assert not bundle.exists()
+    monkeypatch.setattr(gate, "MOST_LOST", 1.0)
     assert main([*arguments, "--data", str(shard_folder)]) == 0, capsys.readouterr().err
     trusted = [VerifyKey.load(tmp_path / "release.pub")]
     with pytest.raises(BundleRefused, match="not signed"):
