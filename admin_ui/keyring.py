@@ -18,7 +18,7 @@ from typing import Final
 
 from admin_ui.authority import CA_CERTIFICATE, Authority
 from firmware_config.errors import BadState
-from firmware_config.files import sync_folder
+from firmware_config.files import make_folder, sync_folder
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics
 from firmware_config.pairing import DOOR_KEY, LOCK_KEY
@@ -59,7 +59,7 @@ class Keyring:
     def make(cls, state: Path) -> Keyring:
         """The keyring in `state`; keys that are missing are made, those that are there are kept. Raises OSError."""
         folder = state / KEYS
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, mode=0o700)
         for name in (STORE_KEY, SESSION_KEY):
             if not (folder / name).exists():
                 SecretKey.generate().save(folder / name)
@@ -87,7 +87,7 @@ class Keyring:
     def make_door(self, name: str) -> DoorKeys:
         """Keys for a door; those that are there already are kept: a half-made door is finished. Raises OSError."""
         folder = self._door_folder(name)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, mode=0o700)
         for key in (DOOR_KEY, LOCK_KEY):
             if not (folder / key).exists():
                 SecretKey.generate().save(folder / key)

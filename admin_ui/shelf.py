@@ -17,7 +17,7 @@ from admin_ui.models import ModelRow
 from admin_ui.store import Store, utc_now
 from firmware_config.bundle import Bundle, BundleRefused, Manifest, check_version, read_bundle, sign_bundle
 from firmware_config.errors import BadState
-from firmware_config.files import write_atomic
+from firmware_config.files import OTHERS_WRITE_S, drop_half_written, write_atomic
 from firmware_config.keys import SigningKey, VerifyKey
 
 RELEASE_PUBLIC: Final = "release.pub"
@@ -40,6 +40,7 @@ class Shelf:
     def __init__(self, state: Path, site_key: SigningKey, default_bundle: Path | None = None) -> None:
         """default_bundle: what a new site starts with; none: the one that comes with the package."""
         self._folder = state / "models"
+        drop_half_written(self._folder, "*", OTHERS_WRITE_S)
         self._site_key = site_key
         self._default = default_bundle
 

@@ -26,7 +26,7 @@ from device.segments import check_ends, cut_torn_line, drop_empty, first_seq, re
 from device.witness import Witness
 from firmware_config.chain import Head
 from firmware_config.errors import BadState, DiskFault
-from firmware_config.files import PRIVATE, sync_folder
+from firmware_config.files import PRIVATE, drop_half_written, make_folder, sync_folder
 from firmware_config.keys import SecretKey
 
 __all__ = ["HEAD_FILE", "Audit", "glance", "read", "verify"]
@@ -90,15 +90,16 @@ class Audit:
         self.close()
 
     def _open(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder, mode=0o700)
+        drop_half_written(self._folder)
         paths = segments(self._folder)
-        if paths:
-            cut_torn_line(paths[-1])
-            if drop_empty(paths[-1]):
-                paths.pop()
-        if not paths and not self._witness.exists:
+        if not self._witness.exists and not any(path.stat().st_size for path in paths):
             self._witness.create(Head())
         seen, least = self._witness.expected()
+        if paths:
+            cut_torn_line(paths[-1], least)
+            if drop_empty(paths[-1]):
+                paths.pop()
         self.head = check_end(paths, self._key, seen, least)
         if self.head != seen:
             self._witness.write(self.head)  # a power cut between the record and its head

@@ -12,6 +12,7 @@ from device.decide import Decider
 from device.guard import GuardState, guard_key, load_guard, save_guard
 from device.journal import Journal
 from firmware_config.face import Reason
+from firmware_config.files import drop_half_written
 from firmware_config.keys import SecretKey
 
 log = logging.getLogger("latchkey.lookout")
@@ -25,6 +26,7 @@ class Lookout:
     def __init__(self, state: Path, journal: Journal, door_key: SecretKey) -> None:
         """state: the door's folder, where the guard is kept, sealed."""
         self._guard_file = state / GUARD_FILE
+        drop_half_written(state, GUARD_FILE)
         self._guard_key = guard_key(door_key)
         self._journal = journal
         self._camera_well: bool | None = None

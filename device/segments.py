@@ -87,10 +87,14 @@ def check_ends(paths: Sequence[Path]) -> None:
         first.follows(last.head, f"{path}, line 1")
 
 
-def cut_torn_line(path: Path) -> None:
-    """What a power cut left behind the last whole line goes into a file beside it: it was never acknowledged."""
+def cut_torn_line(path: Path, least: int) -> None:
+    """What a power cut left behind the last whole line goes into a file beside it: it was never acknowledged.
+
+    least: records that were, by the witness. A torn record may have its end, and zeros in its middle: where it lies
+    across two blocks of the disk and the second was written first.
+    """
     with path.open("r+b") as log:
-        end = end_of_last_line(path)
+        end = _end_of_last_record(path, least)
         log.seek(end)
         torn = log.read(MAX_LINE)
         if not torn:
@@ -99,6 +103,14 @@ def cut_torn_line(path: Path) -> None:
         log.truncate(end)
         log.flush()
         os.fsync(log.fileno())
+
+
+def _end_of_last_record(path: Path, least: int) -> int:
+    end = end_of_last_line(path)
+    start = end_of_last_line(path, end - 1) if end else 0
+    with path.open("rb") as log:
+        seq = first_seq(path) + log.read(start).count(b"\n")
+        return start if seq > least and b"\0" in log.read(end - start) else end
 
 
 def drop_empty(path: Path) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import Field
 
 from firmware_config.errors import BadState
-from firmware_config.files import sync_folder, write_atomic
+from firmware_config.files import drop_half_written, sync_folder, write_atomic
 from firmware_config.messages import Message, MessageRefused, decode, encode
 
 ROSTER = "roster.sealed"
@@ -47,9 +47,8 @@ class Shelf:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in (ROSTER, MODEL, STAGED, MARKS):
-            # Left by a power cut in the middle of write_atomic; a roster among them may hold an erased person.
-            for torn in folder.glob(f".{name}.*"):
-                torn.unlink()
+            # A roster among them may hold an erased person.
+            drop_half_written(folder, name)
 
     def roster(self) -> bytes | None:
         return self._read(ROSTER)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 PRIVATE = 0o600
 """Mode of keys and of anything with a template in it."""
+OTHERS_WRITE_S = 60.0
+"""Older than this, a file that another process was writing will never be finished; one takes milliseconds."""
 PUBLIC = 0o644
 """Mode of certificates and settings: nothing in them is secret."""
 
 
 def write_atomic(path: Path, data: bytes, mode: int = PRIVATE) -> None:
     """Put `data` at `path`, whole and on disk when this returns. Raises OSError; `path` is then as before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -33,6 +36,26 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE) -> None:
             os.unlink(name)  # noqa: PTH108
         raise
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """A folder that is there after a power cut too, with those above it. mode: of the last one. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=mode, exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def drop_half_written(folder: Path, name: str = "*", older_than_s: float = 0.0) -> None:
+    """Remove what a power cut in the middle of write_atomic has left of `name` (or of all, with a pattern).
+
+    older_than_s: where another process may be writing just now. On a disk that takes nothing they stay.
+    """
+    for path in folder.glob(f".{name}.????????"):
+        with contextlib.suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime >= older_than_s:
+                path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

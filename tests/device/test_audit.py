@@ -100,6 +100,28 @@ def test_a_power_cut_at_any_byte_of_the_last_line_loses_that_line_alone(tmp_path
         torn.unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize("count", [7, 8, 9])
+def test_a_record_with_its_end_on_the_disk_and_a_hole_before_it_was_torn_too(tmp_path: Path, count: int) -> None:
+    folder = tmp_path / "audit"
+    write(folder, range(1, count))
+    before = (folder / HEAD_FILE).read_bytes()
+    write(folder, [count])
+    after = (folder / HEAD_FILE).read_bytes()
+    last = segments(folder)[-1]
+    whole = last.read_bytes()
+    start = whole[:-1].rfind(b"\n") + 1
+    for hole in (range(start, start + 100), range(start + 50, len(whole) - 1), range(start, len(whole) - 10)):
+        torn = whole[: hole.start] + bytes(len(hole)) + whole[hole.stop :]
+        last.write_bytes(torn)
+        (folder / HEAD_FILE).write_bytes(after)
+        with pytest.raises(BadState):
+            Audit(folder, KEY, HELD)  # its head was written, so this was a whole record once
+        (folder / HEAD_FILE).write_bytes(before)
+        with Audit(folder, KEY, HELD) as audit:
+            assert audit.head.count == count - 1
+        assert last.with_suffix(".torn").read_bytes() == torn[start:]
+
+
 def test_a_power_cut_before_the_head_is_written_keeps_the_record(folder: Path) -> None:
     before = (folder / HEAD_FILE).read_bytes()
     write(folder, [9])
