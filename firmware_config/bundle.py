@@ -27,6 +27,7 @@ from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE, FloatArray, ImageArray
 from firmware_config.keys import SIGNATURE_BYTES, SignatureRefused, SigningKey, VerifyKey
 from firmware_config.messages import Message, MessageRefused, decode
+from firmware_config.plainzip import open_plain_zip
 
 MAX_BUNDLE_BYTES: Final = 64 * 1024 * 1024
 """Fifty times the size an encoder for a small board may have."""
@@ -36,6 +37,7 @@ OPTIONAL: Final = ("quality.onnx",)
 SIGNATURE: Final = "signature"
 ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 MAX_GOLDEN: Final = 64
+GOLDEN_FILES: Final = ("inputs.npy", "outputs.npy")
 NPY_HEAD: Final = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(\|u1|<f4)', 'fortran_order': False, "
     rb"'shape': \(([0-9]{1,4}(?:, [0-9]{1,4})*)\), \} *\n",
@@ -192,12 +194,10 @@ def _members(data: bytes) -> dict[str, bytes]:
     known = (*REQUIRED, *OPTIONAL, SIGNATURE)
     parts: dict[str, bytes] = {}
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_plain_zip(data, len(known)) as archive:
             for entry in archive.infolist():
                 if entry.filename not in known or entry.filename in parts:
                     raise BundleRefused("not_a_bundle", f"{entry.filename!r} has no place in a bundle.")
-                if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
-                    raise BundleRefused("not_a_bundle", f"{entry.filename} is compressed; a bundle is not.")
                 parts[entry.filename] = archive.read(entry)
     except UNREADABLE as error:
         raise BundleRefused("not_a_bundle", f"This is not a whole bundle file: {error}") from error
@@ -220,11 +220,9 @@ def _verify(parts: dict[str, bytes], signature: bytes, trusted: Sequence[VerifyK
 
 
 def _golden(data: bytes) -> Golden:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("golden.npz is compressed")
-        inputs = _array(archive.read("inputs.npy"), "|u1", (CROP_SIZE, CROP_SIZE, 3))
-        outputs = _array(archive.read("outputs.npy"), "<f4", (EMBEDDING_SIZE,))
+    with open_plain_zip(data, len(GOLDEN_FILES)) as archive:
+        inputs = _array(archive.read(GOLDEN_FILES[0]), "|u1", (CROP_SIZE, CROP_SIZE, 3))
+        outputs = _array(archive.read(GOLDEN_FILES[1]), "<f4", (EMBEDDING_SIZE,))
     if len(inputs) != len(outputs):
         raise ValueError(f"golden.npz has {len(inputs)} inputs and {len(outputs)} outputs")
     return Golden(inputs, outputs)

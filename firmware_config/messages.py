@@ -113,6 +113,10 @@ HoldMs = Annotated[int, Field(ge=200, le=60_000)]
 """Milliseconds that the relay stays on: below 200 no strike moves, above a minute the door stands open."""
 
 
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""What the store keeps, PostgreSQL's integer: at one record a second, 68 years."""
+
+
 class Challenge(Message):
     """Topics challenge (door) and lock/challenge (lock)."""
 
@@ -190,8 +194,8 @@ class Health(Message):
     software: str
     encoder_id: str = ""
     model_version: str = ""
-    generation: int = 0
-    people: int = 0
+    generation: Count = 0
+    people: Count = 0
     fps: float = 0.0
     stage_ms: dict[str, float] = Field(default_factory=dict)
     camera: str = "opening"
@@ -203,9 +207,9 @@ class Health(Message):
     """Opened with neither a grant nor a request to exit, and not closed since."""
     held_open: bool = False
     """Open for longer than its settings allow."""
-    outbox: int = 0
+    outbox: Count = 0
     guard: bool = False
-    audit_seq: int = 0
+    audit_seq: Count = 0
     audit_head: str = Field(default="", max_length=64)
     """Where the door's audit ends: the number of its last record, and that one's hash."""
     temperature_c: float | None = None
@@ -215,10 +219,10 @@ class Health(Message):
 class Applied(Message):
     """Topic applied: what the door runs, and the last refusal if it refused something since."""
 
-    generation: int
+    generation: Count
     encoder_id: str
     model_version: str
-    people: int = 0
+    people: Count = 0
     refused: str = ""
     """Machine-readable reason of the last refusal, empty when the last document was taken."""
     refused_why: str = ""
@@ -238,7 +242,7 @@ class EventDetail(Message):
     """Label of a replayed or demo frame; empty at a real camera."""
     by: str = ""
     """Who asked, for a remote unlock."""
-    audit_seq: int = 0
+    audit_seq: Count = 0
     audit_head: str = Field(default="", max_length=64)
     """The event's record in the door's audit and its hash, hex: the page keeps the last, so that a door whose audit
     lost its tail is found out."""

@@ -1,0 +1,92 @@
+"""What is fuzzed: a name, good documents to begin with, and a function that takes any bytes.
+
+A target may refuse what it is given with one of the project's own errors. Anything else that it raises is a crash,
+and so is an exception that a thread's last guard has caught and logged: there it would have been lost in a house.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware_config.errors import LatchkeyError
+
+HANGS_S = 1.0
+"""Processor seconds for one input of at most 256 KiB; not by the wall's clock, which other work would spoil."""
+
+Eat = Callable[[bytes], object]
+
+
+@dataclass(frozen=True)
+class Target:
+    """seeds: documents as the project's own writers make them. opened: an empty folder -> a context with the function.
+
+    examples: of the 10,000 in `make test`. limit_mb: resident memory that an hour of it may need at most.
+    """
+
+    name: str
+    seeds: Callable[[], Sequence[bytes]]
+    opened: Callable[[Path], AbstractContextManager[Eat]]
+    examples: int
+    limit_mb: int = 1024
+
+
+class Crash(Exception):
+    """An exception that is none of the project's own, from wherever it was caught."""
+
+
+class Hang(Exception):
+    """One input took longer than HANGS_S."""
+
+
+class Watched:
+    """Calls a target, and knows what went wrong: a context, for the logs are listened to."""
+
+    def __init__(self, eat: Eat) -> None:
+        self._eat = eat
+        self._ears = _Ears()
+        self._log = logging.getLogger("latchkey")
+
+    def __enter__(self) -> Watched:
+        self._before = self._log.level, self._log.propagate
+        self._log.addHandler(self._ears)
+        # Refusals are said at WARNING; thousands of them are no news here.
+        self._log.setLevel(logging.ERROR)
+        self._log.propagate = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.removeHandler(self._ears)
+        self._log.level, self._log.propagate = self._before
+
+    def __call__(self, data: bytes) -> None:
+        """Raises Crash, Hang."""
+        begun = time.process_time()
+        try:
+            self._eat(data)
+        except LatchkeyError:
+            pass
+        except Exception as error:
+            raise Crash(f"{type(error).__name__}: {str(error)[:200]}") from error
+        if self._ears.heard:
+            error = self._ears.heard.pop()
+            self._ears.heard.clear()
+            raise Crash(f"{type(error).__name__}, caught and logged: {str(error)[:200]}") from error
+        took_s = time.process_time() - begun
+        if took_s > HANGS_S:
+            raise Hang(f"{len(data)} bytes took {took_s:.2f} s of the processor")
+
+
+class _Ears(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.heard: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not isinstance(error, LatchkeyError):
+            self.heard.append(error)
