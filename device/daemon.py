@@ -34,6 +34,7 @@ from device.seldom import Seldom
 from device.sight import Seen
 from firmware_config.errors import BadState
 from firmware_config.face import Reason
+from firmware_config.files import make_folder
 from firmware_config.messages import EventDetail
 from firmware_config.pairing import load_door as load_pairing
 from firmware_config.sdnotify import Notifier
@@ -186,7 +187,7 @@ class Daemon:
         """The folder, and that no second daemon writes into it."""
         folder = self.settings.state
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(folder, mode=0o700)
             # The folder itself is locked: that works on a disk that is full or read-only, too.
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             started.callback(os.close, lock)

@@ -23,6 +23,7 @@ from firmware_config.pairing import write_pairing
 from firmware_config.settings import BrokerSettings
 from tests.admin_ui.toys import toy_onnx
 from tests.brokers import free_port
+from tests.faults.power_disk import TOLD
 from tests.faults.power_start import start
 from tests.faults.power_told import Word, read_told, said
 from tests.faults.power_verdict import Verdict
@@ -45,6 +46,7 @@ class DoorSite:
         self.folder = folder
         self.disk = folder / "disk"
         self.disk.mkdir(parents=True)
+        (self.disk / TOLD).touch()
         self.topics = Topics("faults", "front")
         self.site, self.door_key = SigningKey.generate(), SecretKey.generate()
         self.site.save(folder / "site.key")

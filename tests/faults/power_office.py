@@ -27,6 +27,7 @@ from firmware_config.roster import open_roster
 from firmware_config.settings import load_admin
 from tests.admin_ui.toys import png, toy_onnx
 from tests.brokers import free_port
+from tests.faults.power_disk import TOLD
 from tests.faults.power_told import Word, read_told, said
 from tests.faults.power_verdict import Verdict
 from tests.pixels import bundle_of
@@ -49,6 +50,7 @@ class OfficeSite:
         self.disk = folder / "disk"
         state = self.disk / "state"
         keyring = Keyring.make(state)
+        (self.disk / TOLD).touch()
         for number in range(BUNDLES):
             data = bundle_of(toy_onnx(number), keyring.site, f"1.0.{number}")
             (folder / (f"bundle-{number}.latchkey" if number else "default.latchkey")).write_bytes(data)

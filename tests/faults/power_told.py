@@ -17,17 +17,15 @@ class Teller:
     """Appends to the file in the folder that is watched."""
 
     def __init__(self, watched: Path) -> None:
-        self._file = os.open(watched / TOLD, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = os.open(watched / TOLD, os.O_WRONLY | os.O_APPEND)
 
     def tell(self, **word: Any) -> None:
-        # A line of its own first: the one before may have been torn by the kill.
-        os.write(self._file, b"\n" + json.dumps(word).encode() + b"\n")
+        os.write(self._file, json.dumps(word).encode() + b"\n")
 
 
 def read_told(watched: Path) -> list[Word]:
     """All that was said, in order."""
-    path = watched / TOLD
-    lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    lines = (watched / TOLD).read_text(encoding="ascii").splitlines()
     return [json.loads(line) for line in lines if line]
 
 
