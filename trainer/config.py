@@ -17,16 +17,29 @@ from trainer.parts import EarlyStop, Look, Part, Stage, Style
 DOOR_NETWORKS: Final = ("mobilefacenet", "fusedfacenet")
 """Those that see the door's colour crops, and whose rows are made unit length. The others see pixels from 0 to 1."""
 
+FIXED_SIDES: Final = {"tutorial": 100, "koch": 105}
+"""Those that take one size only, pixels."""
+
 
 class Network(Part):
-    """Which network. `width` and `stem` are MobileFaceNet's, `blocks` FusedFaceNet's, `dropout` the tutorial's."""
+    """Which network. `width` and `stem` are MobileFaceNet's, `blocks` FusedFaceNet's, `towers` the tutorial's,
+    `dropout` the tutorial's and EdgeNet's, `strides` to `outputs` EdgeNet's."""
 
-    kind: Literal["tutorial", "mobilefacenet", "fusedfacenet"]
+    kind: Literal["tutorial", "koch", "edgenet", "mobilefacenet", "fusedfacenet"]
     width: float = Field(default=1.0, gt=0, le=2)
     stem: int = Field(default=64, ge=4, le=128)
     blocks: tuple[int, int] = (2, 2)
     """Residual blocks on the 14x14 and on the 7x7 map."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    towers: Literal[1, 2] = 1
+    """2: each side of a pair has weights of its own."""
+    strides: tuple[int, ...] = Field(default=(4, 8), min_length=1)
+    """Pixels to a cell, of each map of edges."""
+    bins: int = Field(default=8, ge=4, le=32, multiple_of=4)
+    """Directions of edges."""
+    channels: tuple[int, ...] = ()
+    """Of the convolutions over the edges; none: a linear encoder."""
+    outputs: int = Field(default=128, ge=2, le=4096)
     unit: bool | None = None
     """Whether embeddings are made unit length; None: as a door's are, and the articles' are not."""
 
@@ -142,6 +155,11 @@ class Config(Part):
     def _one_way(self) -> Config:
         if bool(self.stage) == bool(self.distill) or bool(self.teacher) != bool(self.distill):
             raise ValueError("a run has stages, or [distill] and teachers")
+        side = FIXED_SIDES.get(self.network.kind)
+        if side and any(stage.pixels != side for stage in self.stage):
+            raise ValueError(f"{self.network.kind} takes images of {side} pixels: say pixels = {side} in every stage")
+        if self.network.towers == 2 and any(stage.sampler != "pairs" for stage in self.stage):
+            raise ValueError("two towers learn from pairs: every stage's sampler must be pairs")
         if sum(bool(teacher.maps) for teacher in self.teacher) > 1:
             raise ValueError("only one teacher may give maps")
         return self

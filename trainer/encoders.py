@@ -1,4 +1,4 @@
-"""The networks: the two articles' small one as a baseline, and a MobileFaceNet for the door."""
+"""The door's networks: MobileFaceNet and its fused kin. small_encoders.py has those of the small siamese worlds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,6 @@ from torch import Tensor, nn
 
 from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE
 
-TUTORIAL_SIZE: Final = 100
-"""Side of the articles' grey image, pixels."""
-
-TUTORIAL_OUTPUTS: Final = 5
-"""Length of the articles' embedding."""
-
 PIXEL_MEAN: Final = 127.5
 """Grey level that becomes 0. Pixels run 0 to 255."""
 
@@ -23,36 +17,6 @@ PIXEL_SCALE: Final = 128.0
 
 # Expansion, channels at width 1, blocks, stride of the first: table 1 of Chen et al. 2018.
 MOBILEFACENET_STAGES: Final = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
-
-
-class Tutorial(nn.Module):
-    """The siamese arm of the two articles that started this project.
-
-    pixels: float32[N, 1, 100, 100], 0 to 1 -> float32[N, 5], not unit length.
-    Three reflection-padded 3x3 convolutions of 4, 8, 8 channels, then 500, 500, 5. Batch norm comes after
-    ReLU, as in the articles. `dropout` 0.2 gives the variant of the first article.
-    """
-
-    def __init__(self, dropout: float = 0.0) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in ((1, 4), (4, 8), (8, 8)):
-            layers += [nn.ReflectionPad2d(1), nn.Conv2d(before, after, 3), nn.ReLU(), nn.BatchNorm2d(after)]
-            if dropout:
-                layers.append(nn.Dropout2d(dropout))
-        self.convolutions = nn.Sequential(*layers)
-        self.linear = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(8 * TUTORIAL_SIZE * TUTORIAL_SIZE, 500),
-            nn.ReLU(),
-            nn.Linear(500, 500),
-            nn.ReLU(),
-            nn.Linear(500, TUTORIAL_OUTPUTS),
-        )
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """pixels: float32[N, 1, 100, 100] -> float32[N, 5]."""
-        return self.linear(self.convolutions(pixels))  # type: ignore[no-any-return]
 
 
 def _convolution(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:

@@ -13,9 +13,10 @@ from torch import nn
 from trainer import data
 from trainer.averaging import weights_of
 from trainer.config import Config
-from trainer.encoders import FusedFaceNet, MobileFaceNet, Tutorial
+from trainer.encoders import FusedFaceNet, MobileFaceNet
 from trainer.feed import as_input
 from trainer.objective import Heads
+from trainer.small_encoders import EdgeNet, Koch, Tutorial, TwoTowers
 from trainer.world import ALONE, World, with_shared_statistics
 
 
@@ -81,8 +82,13 @@ def load_faces(config: Config, folder: Path, cache_dir: Path | None = None) -> t
 def build_network(config: Config) -> nn.Module:
     """The network that the configuration names, with weights drawn from its seed."""
     torch.manual_seed(config.seed)
-    if config.network.kind == "tutorial":
-        return Tutorial(config.network.dropout)
+    how = config.network
+    if how.kind == "tutorial":
+        return Tutorial(how.dropout) if how.towers == 1 else TwoTowers(how.dropout)
+    if how.kind == "koch":
+        return Koch()
+    if how.kind == "edgenet":
+        return EdgeNet(config.stage[0].pixels, how.strides, how.bins, how.channels, how.dropout, how.outputs)
     if config.network.kind == "fusedfacenet":
         network: nn.Module = FusedFaceNet(config.network.blocks)
     else:
