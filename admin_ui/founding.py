@@ -9,6 +9,7 @@ from typing import Final
 
 from admin_ui.accounts import accounts, generate_password, set_password
 from admin_ui.authority import Authority, Role
+from admin_ui.brokerage import BrokerPlace
 from admin_ui.keyring import AUTHORITY_FOLDER, KEYS, PAGE_FOLDER, Keyring
 from admin_ui.store import open_store
 from firmware_config.errors import BadInput
@@ -86,6 +87,19 @@ def write_settings(path: Path, site: str, state: Path | None, broker_url: str, p
 
 def certificate_lines(state: Path) -> list[str]:
     """For [broker] in admin.toml: the page's own certificate, as `found` makes it."""
+    return [f"{setting} = {json.dumps(str(file))}" for setting, file in _certificate_files(state).items()]
+
+
+def lines_to_add(settings: AdminSettings, place: BrokerPlace) -> list[str]:
+    """What [broker] in admin.toml should say for a page that reaches the broker of `place`; none where it does."""
+    broker = settings.broker
+    reached = broker.tls and broker.host in place.hosts and broker.port == place.port
+    files = _certificate_files(settings.state)
+    if reached and (broker.ca_file, broker.cert_file, broker.key_file) == tuple(files.values()):
+        return []
+    return ["[broker]", f"url = {json.dumps(place.url)}", *certificate_lines(settings.state)]
+
+
+def _certificate_files(state: Path) -> dict[str, Path]:
     page = state / KEYS / PAGE_FOLDER
-    named = (("ca_file", AUTHORITY), ("cert_file", CERTIFICATE), ("key_file", CERTIFICATE_KEY))
-    return [f"{setting} = {json.dumps(str(page / file))}" for setting, file in named]
+    return {"ca_file": page / AUTHORITY, "cert_file": page / CERTIFICATE, "key_file": page / CERTIFICATE_KEY}

@@ -31,15 +31,15 @@ def add_broker(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def _write(options: argparse.Namespace) -> int:
     from admin_ui.brokerage import BrokerPlace  # noqa: PLC0415
-    from admin_ui.founding import certificate_lines  # noqa: PLC0415
+    from admin_ui.founding import lines_to_add  # noqa: PLC0415
 
     place = BrokerPlace(options.folder.resolve(), tuple(options.host), options.port)
     with office_at(options, connect=False) as office:
         office.write_broker(place, whoever())
-        lines = certificate_lines(office.settings.state)
+        lines = lines_to_add(office.settings, place)
     print(f"{place.folder} is ready: `mosquitto -c {place.folder / 'mosquitto.conf'}`, or reload the one that runs.")
-    print("The page reaches it with these lines in admin.toml:")
-    print("\n".join(["[broker]", f'url = "{place.url}"', *lines]))
+    if lines:
+        print(f"The page reaches it with these lines in {options.settings}:", *lines, sep="\n")
     return OK
 
 

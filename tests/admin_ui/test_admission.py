@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from threading import Timer
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ import yaml
 from admin_ui import cli
 from admin_ui.authority import Authority, Role
 from admin_ui.founding import found
+from admin_ui.link import PageLink
 from admin_ui.service import Office
 from firmware_config.broker import Connection, Incoming
 from firmware_config.broker_tls import expiry
@@ -117,6 +119,34 @@ def test_a_door_is_made_carried_and_let_in(site: Site) -> None:
         bolt.connection.publish(lock.topics["lock/state"], b"LOCKED", retain=True)
         front.connection.publish(door.topics["availability"], b"online", retain=True)
         assert until(lambda: "front: online, lock LOCKED" in site.run("door", "list"), PATIENCE_S)
+
+
+def test_door_list_waits_for_what_the_lock_says_after_the_door(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.run("door", "add", "front", "--out", str(site.folder / "carry"))
+    site.reload_broker()
+    door, lock = load_door(site.folder / "carry" / "door"), load_lock(site.folder / "carry" / "lock")
+    connected = PageLink.wait_connected
+    with Ear(door.broker, door.topics["roster"]) as front, Ear(lock.broker, lock.topics["lock/command"]) as bolt:
+        assert front.connection.wait(PATIENCE_S), front.connection.why_down
+        assert bolt.connection.wait(PATIENCE_S), bolt.connection.why_down
+        front.connection.publish(door.topics["availability"], b"online", retain=True)
+
+        def connected_before_the_lock(link: PageLink, timeout_s: float) -> bool:
+            assert connected(link, PATIENCE_S)
+            assert link.wait_until(lambda: link.presence("front").online, PATIENCE_S)
+            Timer(0.3, bolt.connection.publish, (lock.topics["lock/state"], b"LOCKED"), {"retain": True}).start()
+            return True
+
+        monkeypatch.setattr(PageLink, "wait_connected", connected_before_the_lock)
+        assert "front: online, lock LOCKED" in site.run("door", "list")
+
+
+def test_broker_write_says_what_the_pages_settings_lack_and_nothing_else(site: Site) -> None:
+    again = ("broker", "write", str(site.folder / "again"), "--host", "broker.example")
+    assert "[broker]" not in site.run(*again, "--host", "localhost", "--port", str(site.port))
+    lacking = site.run(*again, "--port", str(site.port))
+    assert f'url = "mqtts://broker.example:{site.port}"' in lacking
+    assert "key_file = " in lacking
 
 
 def test_the_locks_secrets_are_what_esphome_reads(site: Site) -> None:
