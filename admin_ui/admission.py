@@ -23,6 +23,10 @@ from firmware_config.pairing import PAIRING
 from firmware_config.settings import BrokerSettings
 
 RELOAD: Final = "Have Mosquitto read it: `systemctl reload mosquitto`."
+RESTART: Final = (
+    "Restart Mosquitto now: `systemctl restart mosquitto`. A reload lets the door in no more, but leaves a connection "
+    "open that it has already."
+)
 REVOKED: Final = "revoke_door"
 
 
@@ -103,7 +107,7 @@ class Admission(Premises):
             self._keyring.forget_door(name)
             for folder in (self._pairing_folder(name), self._pairing_folder(f"{name}.renewed")):
                 shutil.rmtree(folder, ignore_errors=True)
-            told = self.refresh_broker()
+            told = self.refresh_broker(RESTART)
             cleared = self.link.clear(name)
         done = f"{name} is revoked: {taken_back} certificates taken back, its keys destroyed."
         left = f"The broker cannot be reached, so it still keeps what it retained of {name}. Revoke it again later."
@@ -126,8 +130,9 @@ class Admission(Premises):
             with self.store.write() as session:
                 record_act(session, by, "write_client", f"{role.value}: {folder}")
 
-    def refresh_broker(self) -> tuple[str, ...]:
-        """Bring acl and revoked.crl of the remembered folder up to date -> sentences: what is left to do."""
+    def refresh_broker(self, then: str = RELOAD) -> tuple[str, ...]:
+        """Bring acl and revoked.crl of the remembered folder up to date -> sentences: what is left to do, `then` for
+        the broker."""
         place = remembered(self.settings.state)
         if place is None:
             return ()
@@ -135,7 +140,7 @@ class Admission(Premises):
             refresh_broker(place.folder, self._keyring.authority(self.site), self.site, self._door_names())
         except (LatchkeyError, OSError) as error:
             return (f"The broker's folder {place.folder} was not changed: {error}. Run `latchkey-admin broker write`.",)
-        return (f"The broker's folder {place.folder} is changed. {RELOAD}",)
+        return (f"The broker's folder {place.folder} is changed. {then}",)
 
     def certificate_news(self) -> tuple[str, ...]:
         """A sentence for each of the site's certificates that ends soon, or has ended; a door's are its problems."""

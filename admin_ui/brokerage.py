@@ -4,7 +4,7 @@ mosquitto.conf, acl           made from the files of these names in firmware_con
 ca.crt, server.crt, server.key, revoked.crl
 
 The ACL has lines for each door by name, not one pattern for all (docs/adr/0008): a door that is revoked loses its
-lines with the next reload, also where its connection is still open.
+lines with the next reload, also where its connection is still open; a restart ends that.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from admin_ui.authority import Authority, Role
-from admin_ui.brokerage import ACL, acl_text
+from admin_ui.brokerage import ACL, acl_text, refresh_broker
 from firmware_config.broker import Connection, Incoming
 from firmware_config.messages import LARGE, Topics
 from firmware_config.settings import BrokerSettings
@@ -234,6 +234,26 @@ def test_a_revoked_door_is_refused_and_cut_off_where_it_is_connected(tmp_path: P
             assert [message.payload for message in still_in.heard] == [b"before"]
         with Client(broker.client(Role.DOOR, "back"), "back") as other:
             assert other.connection.wait(PATIENCE_S)
+
+
+def test_only_a_restart_ends_what_a_revoked_door_has_open(tmp_path: Path) -> None:
+    """What docs/security.md says of a reload: it mutes, and a new door of the same name would give the word back."""
+    with TlsMosquitto(tmp_path, doors=["front"]) as broker:
+        stolen = broker.client(Role.DOOR, "front")
+        with Client(stolen, "front", [FRONT["roster"]]) as still_in, Client(broker.settings, "page") as page:
+            assert still_in.connection.wait(PATIENCE_S)
+            assert page.connection.wait(PATIENCE_S)
+            broker.revoke("front")
+            page.connection.publish(FRONT["roster"], b"unheard")
+            broker.doors.append("front")
+            refresh_broker(broker.place.folder, broker.authority, broker.site, broker.doors)
+            broker.reload()
+            page.connection.publish(FRONT["roster"], b"heard")
+            assert until(lambda: [message.payload for message in still_in.heard] == [b"heard"], PATIENCE_S)
+            broker.stop()
+            broker.start()
+            assert until(lambda: "our certificate was revoked" in still_in.connection.why_down, PATIENCE_S)
+            assert not still_in.connection.connected
 
 
 def test_the_shipped_files_load_as_they_are(tmp_path: Path) -> None:
