@@ -53,7 +53,8 @@ class QualityGate:
     """Share of the face's box that lies inside the image: what is outside, YuNet guesses."""
 
     min_score: float = 0.0
-    """Of the bundle's quality.onnx, whose scale says where this is: it refuses 0.5 % of good photographs."""
+    """Of the bundle's quality.onnx: 0 on its scale is where a picture's faults alone move the embedding by half of
+    tau. CelebA and AT&T 0 %, FairFace 0.1 %."""
 
 
 DOOR_GATE: Final = QualityGate()

@@ -19,7 +19,7 @@ from tests.rankers import light_ranker
 from trainer import bundling, quality, quality_measures
 from trainer.data import SHARD_SIZE, Faces
 from trainer.distortions import DISTORTIONS, LEVELS
-from trainer.ranking import RankingNetwork
+from trainer.ranking import RankingNetwork, ladder, score
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +54,41 @@ def _sharpness(crops: ImageArray) -> FloatArray:
     return np.abs(np.diff(crops.astype(np.float32), axis=2)).mean(axis=(1, 2, 3))
 
 
-def test_zero_is_the_worst_that_is_taken_and_one_the_median(network: RankingNetwork, crops: ImageArray) -> None:
-    scores = QualityRanker(quality.to_quality_onnx(network, crops, crops)).score(crops)
+class _Noisy(RankingNetwork):
+    """Scores by the share of neighbouring pixels that are alike: noise and JPEG lower it."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return -(pixels[..., 1:] - pixels[..., :-1]).abs().mean(dim=(1, 2, 3)) * 100
+
+
+def test_zero_is_where_faults_have_used_half_of_the_room(crops: ImageArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "DISTORTIONS", {"noise": DISTORTIONS["noise"]})
+    encoder = Encoder(pixel_encoder())
+    random = np.random.default_rng(0)
+    ladders = [ladder(crop, "noise", encoder, random) for crop in crops]
+    half = float(np.median([each.drift[3] for each in ladders]))
+    ends = quality.scale(_Noisy(), crops, encoder, tau=half / quality.WORST_DRIFT)
+    below = np.concatenate([each.drift[score(_Noisy(), each.pixels) < ends.worst] for each in ladders])
+    above = np.concatenate([each.drift[score(_Noisy(), each.pixels) >= ends.worst] for each in ladders])
+    assert float(np.median(below)) > half > float(np.median(above))
+    assert ends.median > ends.worst
+
+
+def test_the_exported_scale_is_zero_and_one_at_its_ends(network: RankingNetwork, crops: ImageArray) -> None:
+    bare = score(network, crops)
+    ends = quality.Scale(worst=float(bare.min()), median=float(np.median(bare)))
+    scores = QualityRanker(quality.to_quality_onnx(network, ends, crops)).score(crops)
     assert float(np.median(scores)) == pytest.approx(1.0, abs=0.25)  # int8 moves it
-    assert float(np.mean(scores < -0.25)) <= 0.05
+    assert float(scores.min()) == pytest.approx(0.0, abs=0.3)
 
 
-def test_a_network_that_tells_nothing_apart_has_no_scale(network: RankingNetwork) -> None:
-    flat = np.full((30, 112, 112, 3), 90, np.uint8)
-    with pytest.raises(BadInput, match="same score"):
-        quality.to_quality_onnx(network, flat, flat)
+def test_a_network_that_tells_nothing_apart_has_no_scale(crops: ImageArray) -> None:
+    class Blind(RankingNetwork):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return pixels.mean(dim=(1, 2, 3)) * 0
+
+    with pytest.raises(BadInput, match="does not tell good pictures"):
+        quality.scale(Blind(), crops, Encoder(pixel_encoder()), tau=0.05)
 
 
 def test_a_score_that_sees_blur_correlates_with_blur_and_not_with_darkness(crops: ImageArray) -> None:
