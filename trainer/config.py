@@ -55,7 +55,10 @@ class Network(Part):
 class Data(Part):
     """Which images, and how the people are split."""
 
-    source: Literal["shards", "att"]
+    source: Literal["shards", "folder", "att", "mnist", "omniglot"]
+    """folder: one with a folder for each person. That, and omniglot's files, lie where --data says."""
+    urls: tuple[str, ...] = ()
+    """Shards by address, or by a command that writes one (`pipe:...`), in place of those with the prefix `named`."""
     named: str = "faces-celeba"
     """Prefix of the shards with identities."""
     unnamed: str = "faces-fairface"
@@ -64,6 +67,16 @@ class Data(Part):
     """How many of those join the training as people with one image."""
     calibration_people: int = Field(default=320, ge=0)
     validation_people: int = Field(default=100, ge=0)
+    held_out: tuple[str, ...] = ()
+    """Omniglot's alphabets whose characters validate."""
+    ways: Literal[1, 4, 8] = 1
+    """Each character turned by quarters (4), and mirrored too (8), as characters of their own."""
+    composed: int = Field(default=0, ge=0)
+    """How many new characters to put together from two known ones."""
+    digits: int = Field(default=600, ge=2)
+    """How many drawings of each of MNIST's digits."""
+    centred: bool = True
+    """Drawings are brought to one size and place first."""
 
 
 class TeacherFile(Part):

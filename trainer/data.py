@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from PIL import Image
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from firmware_config.att import att_faces
-from firmware_config.errors import BadInput
+from firmware_config.errors import BadInput, BadState
 from firmware_config.face import CROP_SIZE, ImageArray
 
 IntArray = npt.NDArray[np.int64]
@@ -67,6 +68,15 @@ class Split:
     train: IntArray
     calibration: IntArray
     validation: IntArray
+
+    def checked(self, identities: IntArray) -> Split:
+        """Itself. Raises BadState when somebody is in two parts: whatever is measured then is worth nothing."""
+        parts = {"train": self.train, "calibration": self.calibration, "validation": self.validation}
+        for first, second in combinations(parts, 2):
+            shared = np.intersect1d(identities[parts[first]], identities[parts[second]])
+            if len(shared):
+                raise BadState(f"{len(shared)} people are in both {first} and {second} of a split, {shared[0]} first.")
+        return self
 
 
 def shards(folder: Path, prefix: str) -> list[Path]:
@@ -142,7 +152,7 @@ def split_people(
         train=np.flatnonzero(~np.isin(identities, held_out)),
         calibration=np.flatnonzero(np.isin(identities, calibrating)),
         validation=np.flatnonzero(np.isin(identities, validating)),
-    )
+    ).checked(identities)
 
 
 def _samples(paths: Sequence[Path], limit: int | None) -> Iterator[tuple[str, bytes]]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -57,26 +55,6 @@ class Run:
         part = 1.0 - min(decay, (1 + self.step) / (10 + self.step))
         for middle, own in zip(weights_of(self.average), weights_of(self.network), strict=True):
             middle.lerp_(own, part)
-
-
-def load_faces(config: Config, folder: Path, cache_dir: Path | None = None) -> tuple[data.Faces, data.Split]:
-    """The run's images and their split; unnamed images join the training rows. Raises BadInput, LostLink."""
-    if config.data.source == "att":
-        faces = data.read_att(config.stage[0].pixels, cache_dir)
-        split = data.split_people(
-            faces.identities, config.seed, config.data.calibration_people, config.data.validation_people
-        )
-        return faces, split
-    faces = data.read_shards(data.shards(folder, config.data.named))
-    split = data.split_people(
-        faces.identities, config.seed, config.data.calibration_people, config.data.validation_people
-    )
-    if config.data.unnamed_images:
-        unnamed = data.read_shards(data.shards(folder, config.data.unnamed), config.data.unnamed_images)
-        added = np.arange(len(faces), len(faces) + len(unnamed))
-        faces = data.join(faces, unnamed)
-        split = data.Split(np.concatenate([split.train, added]), split.calibration, split.validation)
-    return faces, split
 
 
 def build_network(config: Config) -> nn.Module:

@@ -23,7 +23,8 @@ from trainer.feed import Kitchen, batches, prepared, step_seed
 from trainer.objective import Objective
 from trainer.parts import Stage
 from trainer.progress import watching
-from trainer.run import Best, Run, autocast_type, build_network, build_run, load_faces
+from trainer.run import Best, Run, autocast_type, build_network, build_run
+from trainer.sources import load_faces
 from trainer.style import read_style
 from trainer.validation import embed, validate
 from trainer.world import ALONE, World
