@@ -143,8 +143,9 @@ class Config(Part):
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     average: float = Field(default=0.0, ge=0, lt=1)
     """Decay a step of averaged weights, which are then the result; 0: none."""
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """What the network computes in while it trains. auto: half of float32 on a GPU, float32 on a CPU."""
+    precision: Literal["auto", "float64", "float32", "bfloat16", "float16"] = "auto"
+    """What the network computes in while it trains. auto: half of float32 on a GPU, float32 on a CPU. float64 is for
+    comparing two runs: in float32 the last digits grow to other losses within a few steps."""
     loaders: int = Field(default=1, ge=1, le=64)
     """Threads that make the batches to come."""
     validate_every: int = Field(default=1, ge=1)

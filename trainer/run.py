@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 from torch import nn
@@ -16,6 +17,13 @@ from trainer.feed import as_input
 from trainer.objective import Heads
 from trainer.small_encoders import EdgeNet, Koch, Tutorial, TwoTowers
 from trainer.world import ALONE, World, with_shared_statistics
+
+PRECISIONS: Final = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
 @dataclass
@@ -80,9 +88,10 @@ def build_run(config: Config, training: data.Faces, world: World = ALONE) -> Run
     with torch.inference_mode():  # the length of an embedding, whatever the network
         outputs = network.eval()(as_input(config, torch.from_numpy(training.pixels[:1]))).shape[1]
     heads = Heads(config, training.people, outputs)
-    average = copy.deepcopy(network).to(world.device) if config.average else None
-    network = with_shared_statistics(network, world).to(world.device)
-    heads.to(world.device)
+    kept = kept_type(config)
+    average = copy.deepcopy(network).to(world.device, kept) if config.average else None
+    network = with_shared_statistics(network, world).to(world.device, kept)
+    heads.to(world.device, kept)
     # Class weights do not decay: they are normalised in the loss, and decay would only raise their rate.
     groups = [
         {"params": list(network.parameters()), "weight_decay": config.weight_decay},
@@ -98,10 +107,15 @@ def build_run(config: Config, training: data.Faces, world: World = ALONE) -> Run
     return Run(network, heads, optimiser, torch.amp.GradScaler(world.device.type, enabled=halved), average)
 
 
+def kept_type(config: Config) -> torch.dtype:
+    """What weights, embeddings and losses are kept in, whatever the network computes in."""
+    return torch.float64 if config.precision == "float64" else torch.float32
+
+
 def autocast_type(config: Config, world: World) -> torch.dtype:
     """What the network computes in: on its own choice bfloat16 where a GPU has it, else float16; float32 on a CPU."""
     if config.precision != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[config.precision]
+        return PRECISIONS[config.precision]
     if world.device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -23,7 +23,7 @@ from trainer.feed import Kitchen, batches, prepared, step_seed
 from trainer.objective import Objective
 from trainer.parts import Stage
 from trainer.progress import watching
-from trainer.run import Best, Run, autocast_type, build_network, build_run
+from trainer.run import Best, Run, autocast_type, build_network, build_run, kept_type
 from trainer.sources import load_faces
 from trainer.style import read_style
 from trainer.validation import embed, validate
@@ -58,7 +58,7 @@ def train(  # noqa: C901, PLR0912, PLR0915 - flat on purpose: the loop is read t
     style = read_style(config.style, *training.pixels.shape[2:]) if config.style is not None else None
     folder.mkdir(parents=True, exist_ok=True)
     run = resume(config, training, folder, world) or build_run(config, training, world)
-    network, precision = world.ready(run.network), autocast_type(config, world)
+    network, precision, kept = world.ready(run.network), autocast_type(config, world), kept_type(config)
     parameters = [p for group in run.optimiser.param_groups for p in group["params"]]
     steps_each = [sum(1 for _ in batches(s, training.identities, config.seed, 0)) for s in config.stage]
     total = sum(steps * stage.epochs for steps, stage in zip(steps_each, config.stage, strict=True))
@@ -84,8 +84,8 @@ def train(  # noqa: C901, PLR0912, PLR0915 - flat on purpose: the loop is read t
 
                     network.train()
                     torch.manual_seed(step_seed(config, step) + (world.rank << 40))  # dropout's
-                    with torch.autocast(world.device.type, precision, enabled=precision != torch.float32):
-                        own = network(images).float()
+                    with torch.autocast(world.device.type, precision, enabled=precision.itemsize < 4):
+                        own = network(images.to(kept)).to(kept)
                     rows_made = nn.functional.normalize(own) if config.network.unit_rows else own
                     embeddings = world.gather(rows_made, stage.sampler == "pairs")
                     chance = torch.Generator().manual_seed(step_seed(config, step))

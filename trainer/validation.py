@@ -25,12 +25,12 @@ def embed(
     crops: uint8[N, S, S, C] -> float32[N, D], unit rows where the configuration says so.
     """
     network.eval()
-    device = next(network.parameters()).device
+    weights = next(network.parameters())
     found: list[FloatArray] = []
     with torch.inference_mode():
         for start in range(0, len(crops), batch):
-            part = torch.from_numpy(np.ascontiguousarray(crops[start : start + batch])).to(device)
-            images = as_input(config, part)
+            part = torch.from_numpy(np.ascontiguousarray(crops[start : start + batch])).to(weights.device)
+            images = as_input(config, part).to(weights.dtype)
             if config.network.for_door and pixels != CROP_SIZE:
                 images = nn.functional.interpolate(images, size=(pixels, pixels), mode="area")
                 images = images.contiguous(memory_format=torch.channels_last)
@@ -43,7 +43,7 @@ def scored_pairs(heads: Heads | None, embeddings: FloatArray, identities: data.I
     """All pairs by distance, or by the logistic unit where the run trains one (0 to 1). float32[N, D], int64[N]."""
     if heads is None or "pair-logistic" not in heads:
         return pair_table(embeddings, identities)
-    rows = torch.from_numpy(embeddings).to(next(heads.parameters()).device)
+    rows = torch.from_numpy(embeddings).to(next(heads.parameters()))
     with torch.inference_mode():  # one row against all after it: all at once would be N * N * D numbers
         scores = np.concatenate(
             [dissimilarity(heads, rows[i], rows[i + 1 :]).cpu().numpy() for i in range(len(rows) - 1)]

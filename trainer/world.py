@@ -76,8 +76,7 @@ class World:
         """
         if self.size == 1:
             return network
-        # Statistics are the same everywhere already.
-        return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(network)
 
 
 ALONE = World()
