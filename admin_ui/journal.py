@@ -26,7 +26,7 @@ log = logging.getLogger("latchkey.page.journal")
 MAX_EVENTS = 1000
 """Rows that one question may bring."""
 
-KEPT_DETAIL: Final = {"runner_up", "quality", "stage_ms", "scene", "by"}
+KEPT_DETAIL: Final = {"runner_up", "quality", "stage_ms", "scene", "by", "why"}
 """What an event's row keeps as JSON; the rest has columns of its own."""
 
 UNFIT: Final = (LatchkeyError, SQLAlchemyError, ValueError, ArithmeticError)
@@ -206,6 +206,7 @@ def _view(row: EventRow) -> EventView:
         distance=row.distance,
         runner_up=detail.runner_up,
         by=detail.by,
+        why=detail.why,
         scene=detail.scene,
         stage_ms=detail.stage_ms,
     )

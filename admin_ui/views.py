@@ -88,8 +88,8 @@ class DoorView:
 @dataclass(frozen=True)
 class EventView:
     """One event of a door, as stored. at: aware, UTC. outcome: granted, denied or notice. sentence: the reason
-    for a person. distance, runner_up: 0 to 2 or None. by: who asked, for a remote unlock. stage_ms: milliseconds
-    by stage of the way of a frame. scene: label of a demo frame, else ""."""
+    for a person. distance, runner_up: 0 to 2 or None. by, why: who asked for a remote unlock, and what for.
+    stage_ms: milliseconds by stage of the way of a frame. scene: label of a demo frame, else ""."""
 
     id: str
     door: str
@@ -101,6 +101,7 @@ class EventView:
     distance: float | None = None
     runner_up: float | None = None
     by: str = ""
+    why: str = ""
     scene: str = ""
     stage_ms: dict[str, float] = field(default_factory=dict)
 

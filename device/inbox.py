@@ -97,7 +97,7 @@ class Inbox:
             reason = str(refused) if refused else ""
             sentence = SENTENCES.get(refused, "") if refused else "The door was told to open."
         self._link.answer(Answer(id=ask.id, ok=not reason, reason=reason, sentence=sentence))
-        by = EventDetail(by=ask.by)
+        by = EventDetail(by=ask.by, why=ask.why)
         if reason:
             log.warning("The page asked to open the door; refused: %s", reason)
             self._journal.tell("denied", reason, by)

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,10 @@ RESEND_S: Final = 5.0
 
 BATCH: Final = 100
 """Events sent again at once, the next as soon as these are stored: the loop has frames to see in between."""
+
+ASIDE: Final = ("person", "why")
+"""Of an event's detail, what stays out of the audit: whoever is erased from the roster is nobody there, and a reason may
+name anybody."""
 
 OWED_LIMIT: Final = 1000
 """Records in memory at most while the disk takes nothing: a day or two at the door of an office, half a megabyte.
@@ -55,12 +59,13 @@ def finite(distance: float | None) -> float | None:
 
 @dataclass
 class _Owed:
-    """A record on its way to the disk. name: of the person, for the page alone. record: once the audit has it."""
+    """A record on its way to the disk. aside: of the detail, what goes to the page and not into the audit. record: once
+    the audit has it."""
 
     kind: str
     facts: dict[str, Any]
     at: datetime
-    name: str = ""
+    aside: dict[str, Any] = field(default_factory=dict)
     record: Record | None = None
 
 
@@ -134,11 +139,11 @@ class Journal:
             "event": str(uuid.uuid4()),
             "outcome": outcome,
             "reason": reason,
-            # The name stays out of the audit: whoever is erased from the roster is nobody there.
-            "detail": detail.model_dump(exclude_defaults=True, exclude={"person", "audit_seq", "audit_head"}),
+            "detail": detail.model_dump(exclude_defaults=True, exclude={*ASIDE, "audit_seq", "audit_head"}),
             **(more or {}),
         }
-        self._keep(_Owed("event", facts, now_utc(), detail.person))
+        aside = detail.model_dump(exclude_defaults=True, include=set(ASIDE))
+        self._keep(_Owed("event", facts, now_utc(), aside))
 
     def note(self, kind: str, facts: Mapping[str, Any] | None = None) -> None:
         """Record an act that is no event: a start, a roster taken. The page learns of it by the next event's head."""
@@ -218,7 +223,7 @@ class Journal:
         self.settle()
         if self._owed and owed.kind == "event":
             # The page's store is then the one place outside this process's memory that knows.
-            self._link.say_event(self._event(owed.facts, owed.at, owed.name))
+            self._link.say_event(self._event(owed.facts, owed.at, owed.aside))
 
     def _write(self, owed: _Owed) -> Event | None:
         audit, outbox = self.stores.open()
@@ -226,7 +231,7 @@ class Journal:
             owed.record = audit.append(owed.kind, owed.facts, owed.at)
         if owed.kind != "event" or self.stores.behind:
             return None
-        event = self._event(owed.facts, owed.at, owed.name, owed.record)
+        event = self._event(owed.facts, owed.at, owed.aside, owed.record)
         outbox.add(event.id, encode(event), owed.record["seq"])
         return event
 
@@ -240,7 +245,9 @@ class Journal:
             log.info("The disk takes records again; everything is written.")
         self._failure = ""
 
-    def _event(self, facts: Mapping[str, Any], at: datetime, name: str, record: Record | None = None) -> Event:
+    def _event(
+        self, facts: Mapping[str, Any], at: datetime, aside: Mapping[str, Any], record: Record | None = None
+    ) -> Event:
         place = {"audit_seq": record["seq"], "audit_head": record["hash"]} if record is not None else {}
         return seal_event(
             self._door_key,
@@ -249,12 +256,12 @@ class Journal:
             at=at,
             outcome=facts["outcome"],
             reason=facts["reason"],
-            detail=EventDetail.model_validate({**facts["detail"], "person": name, **place}),
+            detail=EventDetail.model_validate({**facts["detail"], **aside, **place}),
         )
 
     def _event_of(self, record: Record) -> Pending | None:
         """An audit record -> the event that a power cut kept from the outbox; the page has a name to the id."""
         if record["kind"] != "event":
             return None
-        event = self._event(record, datetime.fromisoformat(record["at"]), "", record)
+        event = self._event(record, datetime.fromisoformat(record["at"]), {}, record)
         return Pending(event.id, encode(event))

@@ -242,6 +242,8 @@ class EventDetail(Message):
     """Label of a replayed or demo frame; empty at a real camera."""
     by: str = ""
     """Who asked, for a remote unlock."""
+    why: str = Field(default="", max_length=256)
+    """And what for, in their words."""
     audit_seq: Count = 0
     audit_head: str = Field(default="", max_length=64)
     """The event's record in the door's audit and its hash, hex: the page keeps the last, so that a door whose audit

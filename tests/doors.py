@@ -1,34 +1,22 @@
-"""A whole door for tests: real daemon, link, journal, rules and disk; the camera and the way of a frame are doubles.
-
-A frame carries a word for what it shows: "" nobody, "ana" Ana herself, "ana@1.05" somebody at that distance from
-her, "dark" a face that the quality gate refuses, "boom" something that makes the way of a frame raise.
-"""
+"""A whole door for tests: real daemon, link, journal, rules and disk; what it sees is staged (staging.py)."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from device.actuator import LockActuator
-from device.camera import Camera, Frame
+from device.camera import Frame
 from device.daemon import Daemon
-from device.decide import Observation
 from device.model import Active
 from device.outfit import Look, Outfit
 from device.relay import SimulatedRelay
 from device.roster import Holdings
 from device.sight import Seen
 from firmware_config.broker import Connection, Incoming
-from firmware_config.bundle import Golden, Manifest, golden_bytes, pack_bundle
-from firmware_config.calibration import Calibration, Histogram, OperatingPoint
-from firmware_config.face import FloatArray, ImageArray, Reason
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import (
     Answer,
@@ -51,114 +39,12 @@ from firmware_config.messages import (
 from firmware_config.pairing import DoorPairing, load_lock, write_pairing
 from firmware_config.roster import Person, Policy, Roster, seal_roster, template_bytes
 from firmware_config.settings import BrokerSettings, CameraSettings, DoorSettings, LockSettings, RuntimeSettings
+from tests.staging import StagedCamera, ToyEncoder, face_of, look, toy_bundle
 from tests.waiting import until
 from tests.wires import PlayedInputs
 
 TOPICS = Topics("home", "front")
-FRAME_S = 0.02
 POLICY: dict[str, Any] = {"tau": 1.0, "tau_strict": 0.7, "hold_ms": 200, "cooldown_s": 0.5}
-
-
-def face_of(word: str) -> FloatArray:
-    """A word's embedding: float32[128], unit; "NAME@D" lies at distance D from NAME's."""
-    name, _, distance = word.partition("@")
-    generator = np.random.default_rng(int.from_bytes(sha256(name.encode()).digest()[:8], "big"))
-    vectors = generator.standard_normal((2, 128))
-    base = vectors[0] / np.linalg.norm(vectors[0])
-    if distance:
-        across = vectors[1] - (vectors[1] @ base) * base
-        cosine = 1 - float(distance) ** 2 / 2
-        base = cosine * base + np.sqrt(1 - cosine**2) * across / np.linalg.norm(across)
-    face: FloatArray = base.astype(np.float32)
-    return face
-
-
-class ToyEncoder:
-    """Answers the self-test; frames never come to it."""
-
-    def __init__(self, onnx: bytes) -> None:
-        self.encoder_id = sha256(onnx).hexdigest()
-
-    def embed(self, crops: ImageArray) -> FloatArray:
-        """The same unit row for every crop."""
-        return np.repeat(face_of("golden")[None], len(crops), axis=0)
-
-
-def toy_bundle(key: SigningKey, version: str = "1.0.0", onnx: bytes = b"toy encoder") -> bytes:
-    """A signed bundle whose encoder is a few bytes."""
-    manifest = Manifest(
-        name="toy",
-        version=version,
-        encoder_id=sha256(onnx).hexdigest(),
-        created=datetime(2025, 1, 1, tzinfo=timezone.utc),
-        trained_on=["nothing"],
-        licence="Apache-2.0",
-    )
-    point = OperatingPoint(fmr=1e-4, tau=1.0, tau_low=0.9, tau_high=1.1, fnmr=0.1, fnmr_low=0.0, fnmr_high=0.2)
-    calibration = Calibration(
-        genuine=Histogram(counts=[1] * 50),
-        impostor=Histogram(counts=[1] * 50),
-        operating_points=[point],
-        identities=2,
-        genuine_pairs=50,
-        impostor_pairs=50,
-        method="none",
-        source="none",
-    )
-    golden = Golden(np.zeros((1, 112, 112, 3), np.uint8), face_of("golden")[None])
-    parts = {
-        "manifest.json": encode(manifest),
-        "encoder.onnx": onnx,
-        "calibration.json": encode(calibration),
-        "golden.npz": golden_bytes(golden),
-        "MODEL_CARD.md": b"A toy.\n",
-    }
-    return pack_bundle(parts, key)
-
-
-class StagedCamera(Camera):
-    """Shows what the test says, a new frame every 20 ms."""
-
-    def __init__(self) -> None:
-        self.showing = ""
-        self.trouble = ""
-        self.delay_s = 0.0
-        self.taken = 0
-
-    def __enter__(self) -> StagedCamera:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def newest(self, timeout_s: float) -> Frame | None:
-        """A frame with the word of now, unless there is trouble."""
-        time.sleep(FRAME_S)
-        if self.trouble:
-            return None
-        self.taken += 1
-        captured = time.monotonic() - self.delay_s
-        return Frame(np.zeros((2, 2, 3), np.uint8), captured, self.taken, self.showing)
-
-    @property
-    def state(self) -> str:
-        return "lost" if self.trouble else "ok"
-
-    @property
-    def why(self) -> str:
-        return self.trouble
-
-
-def look(frame: Frame, active: Active) -> Seen:
-    """The way of a frame, by the frame's word."""
-    if frame.label == "boom":
-        raise ZeroDivisionError("the way of a frame fell over")
-    reason = Reason.TOO_DARK if frame.label == "dark" else None
-    match = None
-    if frame.label and reason is None and active.gallery is not None:
-        match = active.gallery.nearest(face_of(frame.label))
-    seen = Observation(frame.captured_at, frame.sequence, reason, match, face=bool(frame.label))
-    return Seen(seen, {"detect": 1.0})
 
 
 class Page:
@@ -212,11 +98,11 @@ class Page:
         ids = list({event.id for event in self.events()})
         assert self.connection.publish(TOPICS["event/ack"], encode(EventAck(ids=ids)))
 
-    def ask_unlock(self, by: str = "olga") -> Answer:
+    def ask_unlock(self, by: str = "olga", why: str = "") -> Answer:
         """Ask with the door's newest challenge and wait for the answer."""
         known = len(self.payloads("answer"))
         challenge: Challenge = self._last(Challenge, "challenge")
-        ask = Ask(id="ab" * 16, challenge=challenge.challenge, action="unlock", by=by)
+        ask = Ask(id="ab" * 16, challenge=challenge.challenge, action="unlock", by=by, why=why)
         assert self.connection.publish(TOPICS["ask"], seal(self._door_key, TOPICS["ask"], ask), qos=0)
         assert until(lambda: len(self.payloads("answer")) > known)
         return unseal(self._door_key, TOPICS["answer"], Answer, self.payloads("answer")[-1])

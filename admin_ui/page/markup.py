@@ -190,7 +190,7 @@ def _event(item: EventView) -> str:
     else:
         title = "Notice"
     if item.by:
-        sentence = f"{sentence} By {item.by}."
+        sentence = f"{sentence} By {item.by}: {item.why}" if item.why else f"{sentence} By {item.by}."
     near = f"distance {item.distance:.2f}" if item.distance is not None else ""
     scene = f"scene {item.scene}" if item.scene else ""
     facts = " · ".join(part for part in (item.reason.replace("_", " "), near, scene) if part)

@@ -19,7 +19,7 @@ from device.sight import Seen
 from firmware_config.face import FloatArray
 from firmware_config.pairing import DoorPairing, load_lock
 from firmware_config.settings import CameraSettings, DoorSettings
-from tests.doors import StagedCamera
+from tests.staging import StagedCamera
 
 
 class RealDoor:

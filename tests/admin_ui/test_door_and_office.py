@@ -123,7 +123,7 @@ def test_remote_unlock_opens_and_is_recorded_with_who_asked(office: Office, runn
     assert until(lambda: running.relay.on)
     assert until(lambda: any(event.reason == "remote_unlock" for event in office.events("front")))
     [event] = [event for event in office.events("front") if event.reason == "remote_unlock"]
-    assert event.by == "boss"
+    assert (event.by, event.why) == ("boss", "forgot his face")
     assert until(lambda: office.door("front").lock == "UNLOCKED")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 from sqlalchemy import event as sql_event
+from sqlalchemy import text
 
 from admin_ui import intake as intaking
 from admin_ui.intake import EVENTS_AT_ONCE, Intake
@@ -157,7 +158,10 @@ def test_what_somebody_else_wrote_is_refused_alone(office: Office, told: Callabl
 def test_what_the_store_cannot_take_is_refused_alone(
     office: Office, told: Callable[..., tuple[str, Event]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    batch = [told(1), told(2, audit_seq=1 << 70, audit_head="aa"), told(3)]
+    with office.store.write() as session:
+        refuse = f"WHEN NEW.id = '{2:032x}' BEGIN SELECT RAISE(ABORT, 'unfit'); END"
+        session.execute(text(f"CREATE TRIGGER unfit BEFORE INSERT ON events {refuse}"))
+    batch = [told(1), told(2), told(3)]
     assert office._desk.on_events(batch) == {"front": ids(1, 3)}
     assert stored(office) == set(ids(1, 3))
     assert f"Event {2:032x} of front cannot be kept" in caplog.text

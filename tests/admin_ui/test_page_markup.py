@@ -55,7 +55,7 @@ def test_nothing_that_people_typed_becomes_html() -> None:
         markup.note(EVIL),
         markup.header(EVIL, EVIL),
         markup.verdict(Verdict(False, (EVIL,))),
-        markup.events([event("granted", EVIL, EVIL, person=EVIL, by=EVIL, scene=EVIL)]),
+        markup.events([event("granted", EVIL, EVIL, person=EVIL, by=EVIL, why=EVIL, scene=EVIL)]),
         markup.door_card(door(camera=EVIL, stage_ms={EVIL: 1.0}), EVIL),
     ]
     assert [text for text in texts if "<img src=x" in text] == []
@@ -67,12 +67,14 @@ def test_event_names_who_came_in_and_why_somebody_did_not() -> None:
             event("granted", "granted", "Let in.", person="Ana", distance=0.712),
             event("denied", "too_dark", "The face was too dark to tell.", scene="12"),
             event("notice", "remote_unlock", "Unlocked from the page.", by="olga"),
+            event("notice", "remote_unlock", "Unlocked from the page.", by="ivo", why="a courier"),
         ]
     )
     assert "Ana came in" in text
     assert "distance 0.71" in text
     assert "The face was too dark to tell." in text
     assert "Unlocked from the page. By olga." in text
+    assert "Unlocked from the page. By ivo: a courier" in text
 
 
 def test_door_says_when_it_lags_behind_or_is_away() -> None:

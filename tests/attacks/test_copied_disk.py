@@ -15,7 +15,8 @@ from device.ledger import audit_key
 from device.shelf import AUDIT_FOLDER, ROSTER
 from firmware_config.roster import open_roster
 from tests.brokers import Mosquitto
-from tests.doors import TOPICS, Door, Page, face_of
+from tests.doors import TOPICS, Door, Page
+from tests.staging import face_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker

@@ -12,7 +12,8 @@ import pytest
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics
 from tests.brokers import Mosquitto
-from tests.doors import TOPICS, Door, Page, toy_bundle
+from tests.doors import TOPICS, Door, Page
+from tests.staging import toy_bundle
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker

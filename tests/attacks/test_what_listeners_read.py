@@ -19,7 +19,8 @@ from firmware_config.messages import Contact, Event, Health, decode, open_event
 from firmware_config.roster import template_bytes
 from firmware_config.settings import LockSettings
 from tests.brokers import Mosquitto
-from tests.doors import TOPICS, Door, Page, face_of
+from tests.doors import TOPICS, Door, Page
+from tests.staging import face_of
 from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]

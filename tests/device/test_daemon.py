@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from device.audit import read
+from device.ledger import audit_key
+from device.shelf import AUDIT_FOLDER
 from firmware_config.errors import BadState
 from tests.brokers import Mosquitto
 from tests.doors import Door, Page
@@ -116,12 +119,15 @@ def test_guessing_raises_the_guard_and_clear_matches_still_open(opened: Door, pa
     assert until(lambda: page.health is not None and page.health.guard)
 
 
-def test_remote_unlock_names_who_asked(opened: Door, page: Page) -> None:
-    answer = page.ask_unlock(by="olga")
+def test_remote_unlock_names_who_asked_and_what_for(opened: Door, page: Page) -> None:
+    answer = page.ask_unlock(by="olga", why="Ben has no badge")
     assert (answer.ok, answer.reason) == (True, "")
     assert until(lambda: opened.relay.times_on == 1)
     assert until(lambda: page.happened() == [("notice", "remote_unlock")])
-    assert page.detail(page.events()[0]).by == "olga"
+    detail = page.detail(page.events()[0])
+    assert (detail.by, detail.why) == ("olga", "Ben has no badge")
+    [record] = [one for one in read(opened.settings.state / AUDIT_FOLDER, audit_key(opened.door_key)) if "event" in one]
+    assert record["detail"] == {"by": "olga"}, "a reason may name anybody, so it is not in the audit"
 
 
 def test_remote_unlock_only_where_the_policy_allows(opened: Door, page: Page) -> None:

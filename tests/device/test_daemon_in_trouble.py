@@ -14,7 +14,8 @@ from device.shelf import AUDIT_FOLDER
 from device.sight import Seen
 from firmware_config.settings import LockSettings
 from tests.brokers import Mosquitto
-from tests.doors import Door, Page, look
+from tests.doors import Door, Page
+from tests.staging import look
 from tests.visits import knows, open_for_ana_and_ben, publish_roster, visit
 from tests.waiting import until
 

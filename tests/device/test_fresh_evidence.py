@@ -23,7 +23,8 @@ from firmware_config.messages import Challenge, encode
 from firmware_config.pairing import DoorPairing
 from firmware_config.settings import LockSettings
 from tests.brokers import Mosquitto
-from tests.doors import TOPICS, Door, Page, look
+from tests.doors import TOPICS, Door, Page
+from tests.staging import look
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
