@@ -114,6 +114,8 @@ class Edges(nn.Module):
     by direction, pooled over 3 x 3 cells of `stride` pixels and divided by the energy around: Dalal and Triggs 2005.
     """
 
+    filters: Tensor
+
     def __init__(self, stride: int, bins: int) -> None:
         super().__init__()
         self.stride, self.bins = stride, bins
