@@ -28,9 +28,8 @@ from trainer.trial import embed_all
 RANGE_CROPS: Final = 512
 """Training crops that set the ranges of int8 activations; more change them by less than a rounding."""
 
-LICENCE: Final = "Trained on CelebA: for non-commercial research only"
-
 CELEBA: Final = "CelebA (Liu et al. 2015), non-commercial research"
+ATT: Final = "AT&T Database of Faces (AT&T Laboratories Cambridge), research"
 FAIRFACE: Final = "FairFace (Karkkainen and Joo 2021), CC BY 4.0"
 
 
@@ -62,9 +61,21 @@ def load_trained(folder: Path) -> Trained:
         raise BadState(f"{path} is not a whole checkpoint of this version: {error}") from error
 
 
+def terms(config: Config) -> str:
+    """Whose the labelled images are, and what they may be used for. Raises BadInput where nobody knows."""
+    known = {"att": ATT, "shards": CELEBA if config.data.named == "faces-celeba" and not config.data.urls else ""}
+    said = config.data.terms or known.get(config.data.source, "")
+    if not said:
+        raise BadInput(
+            "A bundle says whose images made it and what they may be used for. Write it under [data]: "
+            'terms = "photos of our colleagues, who agreed, for this building only".'
+        )
+    return said
+
+
 def sources(config: Config) -> list[str]:
     """What a run was trained on, with terms, for manifest and model card."""
-    named = [CELEBA]
+    named = [terms(config)]
     if config.data.unnamed_images:
         named.append(FAIRFACE)
     named += [f"what the encoder {teacher.name} ({teacher.licence}) says of them" for teacher in config.teacher]
@@ -124,7 +135,7 @@ def make_bundle(
     calibration = calibrate(
         embed_all(encoder.embed, calibrating.centre()),
         calibrating.identities,
-        f"{len(calibrating)} CelebA crops of {calibrating.people} identities, {several} of them with two or "
+        f"{len(calibrating)} crops ({terms(trained.config)}) of {calibrating.people} identities, {several} of them with two or "
         f"more images, none trained on; keys' sha256 {calibrating.fingerprint()[:16]}",
     )
     manifest = Manifest(
@@ -133,7 +144,7 @@ def make_bundle(
         encoder_id=sha256(onnx).hexdigest(),
         created=datetime.now(timezone.utc).replace(microsecond=0),
         trained_on=sources(trained.config),
-        licence=LICENCE,
+        licence=f"Trained on {terms(trained.config)}",
         training={
             "config": trained.config.model_dump(mode="json"),
             "step": trained.step,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from firmware_config.bundle import Manifest
 from firmware_config.calibration import Calibration
+
+TAUGHT: Final = (
+    "Nothing of a teacher is in it: the network learned to say of these images what a teacher says of them.\n"
+)
+CELEBA_FAULTS: Final = "CelebA shows celebrities, mostly young and light-skinned, and some of its labels are wrong.\n"
 
 
 def model_card(manifest: Manifest, calibration: Calibration) -> str:
@@ -35,9 +40,8 @@ who did not agree, nor for guessing age, sex, origin or mood. It does not tell a
 
 ## Data and terms
 Trained on {"; on ".join(manifest.trained_on)}. {manifest.licence}.
-Nothing of a teacher is in it: the network learned to say of these images what a teacher says of them.
-CelebA shows celebrities, mostly young and light-skinned, and some of its labels are wrong. Error rates differ
-between groups of people and have not been measured by group for this version.
+{TAUGHT if manifest.training["config"]["teacher"] else ""}{CELEBA_FAULTS if "CelebA" in manifest.licence else ""}Error rates differ between groups of people and have not been
+measured by group for this version.
 
 ## How often it is wrong
 {calibration.method}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from firmware_config.errors import BadInput
 from trainer import articles, bundling, figures
 from trainer.config import Config
 from trainer.data import Faces
@@ -33,3 +34,11 @@ def test_the_card_names_what_was_trained_on(tiny_door: Config, unnamed: int, cou
     named = bundling.sources(tiny_door.model_copy(update={"data": data}))
     assert len(named) == count
     assert "non-commercial" in named[0]
+
+
+def test_a_bundle_of_ones_own_people_says_what_their_photos_may_be_used_for(tiny_door: Config) -> None:
+    own = tiny_door.data.model_copy(update={"source": "folder"})
+    with pytest.raises(BadInput, match="terms ="):
+        bundling.terms(tiny_door.model_copy(update={"data": own}))
+    told = own.model_copy(update={"terms": "our colleagues, who agreed"})
+    assert bundling.sources(tiny_door.model_copy(update={"data": told})) == ["our colleagues, who agreed"]

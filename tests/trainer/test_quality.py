@@ -124,7 +124,7 @@ def _bundle_with_history() -> bytes:
     parts = makers.bundle_parts("1.0.0")
     manifest = json.loads(parts["manifest.json"])
     rates = {"eer": 0.1, "tar_1e-2": 0.7, "tar_1e-3": 0.5}
-    manifest["training"] = {"validation": {"float32": rates, "int8": rates}, "results": {}}
+    manifest["training"] = {"validation": {"float32": rates, "int8": rates}, "results": {}, "config": {"teacher": []}}
     return bundling.pack_bundle(parts | {"manifest.json": json.dumps(manifest).encode()}, None)
 
 
