@@ -19,7 +19,8 @@ from admin_ui.rollout import roll
 from admin_ui.store import Store, find_door
 from admin_ui.views import DoorNews, DoorView
 from firmware_config.errors import BadInput, BadState, LatchkeyError
-from firmware_config.messages import Applied, Event, EventDetail, Health, Topics, open_event
+from firmware_config.events import Event, EventDetail, open_event
+from firmware_config.messages import Applied, Health, Topics
 from firmware_config.roster import Policy
 from firmware_config.settings import BrokerSettings
 

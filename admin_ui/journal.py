@@ -19,7 +19,7 @@ from admin_ui.store import Store, StoreDown, find_door
 from admin_ui.views import EventView
 from firmware_config.chain import Head
 from firmware_config.errors import LatchkeyError
-from firmware_config.messages import Event, EventDetail
+from firmware_config.events import Event, EventDetail
 
 log = logging.getLogger("latchkey.page.journal")
 

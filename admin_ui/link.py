@@ -19,14 +19,13 @@ from admin_ui.presence import Presence
 from admin_ui.views import DoorOffline
 from firmware_config.broker import Connection, Incoming
 from firmware_config.errors import BadInput, LatchkeyError
+from firmware_config.events import Event, EventAck
 from firmware_config.keys import CHALLENGE_PERIOD_S
 from firmware_config.messages import (
     SMALL,
     Answer,
     Applied,
     Ask,
-    Event,
-    EventAck,
     Health,
     MessageRefused,
     Topics,

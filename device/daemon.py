@@ -33,9 +33,9 @@ from device.outfit import Outfit, load_settings
 from device.seldom import Seldom
 from device.sight import Seen
 from firmware_config.errors import BadState
+from firmware_config.events import EventDetail
 from firmware_config.face import Reason
 from firmware_config.files import make_folder
-from firmware_config.messages import EventDetail
 from firmware_config.pairing import load_door as load_pairing
 from firmware_config.sdnotify import Notifier
 from firmware_config.settings import DoorSettings, SettingsRefused
@@ -166,6 +166,7 @@ class Daemon:
             raise BadState("The lock's wires cannot be read any more; a fresh start may help.")
         self._link.beat()
         self._journal.beat()
+        self._inbox.beat()
         self._lookout.camera(self._camera)
         self._lookout.guard(self._decider)
         self._doorman.beat(self._journal)

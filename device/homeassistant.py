@@ -16,7 +16,8 @@ from device.opening import Opener
 from device.roster import Holdings
 from device.seldom import Seldom
 from firmware_config.broker import Incoming
-from firmware_config.messages import ONLINE, EventDetail, Message, MessageRefused, decode
+from firmware_config.events import EventDetail
+from firmware_config.messages import ONLINE, Message, MessageRefused, decode
 
 log = logging.getLogger("latchkey.homeassistant")
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
 from device.doorman import Doorman
 from device.homeassistant import HomeAssistant
-from device.journal import Journal
-from device.link import Link
+from device.journal import RETRY_S, Journal
+from device.link import DOCUMENTS, Link
+from device.outcome import NOT_SAVED
 from device.roster import Holdings, Outcome
 from device.seldom import Seldom
 from firmware_config.broker import Incoming
+from firmware_config.events import EventDetail
 from firmware_config.face import Reason
-from firmware_config.messages import (
-    Answer,
-    EventDetail,
-    LockResult,
-    MessageRefused,
-    decode,
-)
+from firmware_config.messages import Answer, LockResult, MessageRefused, decode
 
 log = logging.getLogger("latchkey.inbox")
 
@@ -46,6 +43,7 @@ class Inbox:
         house: HomeAssistant,
         unlock: Callable[[int], Reason | None],
         adopted: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """unlock: hold_ms -> None or why not. adopted: called when another roster or encoder is in force."""
         self._link = link
@@ -57,14 +55,15 @@ class Inbox:
         self._adopted = adopted
         self._seldom = Seldom(REFUSED_AGAIN_S)
         self._refused_by_lock = ""
+        self._unsaved: dict[str, bytes] = {}
+        self._clock, self._tried_at = clock, clock()
 
     def handle(self, message: Incoming) -> None:
         """Anything a broker may deliver; what is wrong with it is said, never raised."""
         leaf = message.topic.removeprefix(self._link.topics[""])
-        if leaf == "roster":
-            self._take_document(leaf, self._holdings.offer_roster(message.payload))
-        elif leaf == "model":
-            self._take_document(leaf, self._holdings.offer_bundle(message.payload))
+        if leaf in DOCUMENTS:
+            self._unsaved.pop(leaf, None)
+            self._take_document(leaf, message.payload, self._offer(leaf, message.payload))
         elif leaf == "event/ack":
             self._journal.acknowledged(message.payload)
         elif leaf == "ask":
@@ -76,7 +75,25 @@ class Inbox:
         else:
             self._house.hear(message)
 
-    def _take_document(self, leaf: str, outcome: Outcome) -> None:
+    def beat(self) -> None:
+        """What the disk did not take is offered again: nobody sends a list twice, and an erased person must go."""
+        now = self._clock()
+        if now - self._tried_at < RETRY_S:
+            return
+        self._tried_at = now
+        self._holdings.finish()
+        for leaf, payload in list(self._unsaved.items()):
+            outcome = self._offer(leaf, payload)
+            if outcome.refused != NOT_SAVED:
+                del self._unsaved[leaf]
+                self._take_document(leaf, payload, outcome)
+
+    def _offer(self, leaf: str, payload: bytes) -> Outcome:
+        return self._holdings.offer_roster(payload) if leaf == "roster" else self._holdings.offer_bundle(payload)
+
+    def _take_document(self, leaf: str, payload: bytes, outcome: Outcome) -> None:
+        if outcome.refused == NOT_SAVED:
+            self._unsaved[leaf] = payload
         if outcome.refused:
             if self._seldom.due(f"{leaf} {outcome.refused}"):
                 self._journal.tell("notice", f"{leaf}_refused", more={"code": outcome.refused})

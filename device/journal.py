@@ -23,8 +23,9 @@ from device.outbox import Pending
 from device.stores import Stores
 from firmware_config.chain import Head
 from firmware_config.errors import BadInput, DiskFault
+from firmware_config.events import Event, EventAck, EventDetail, seal_event
 from firmware_config.keys import SecretKey
-from firmware_config.messages import Event, EventAck, EventDetail, Topics, decode, encode, seal_event
+from firmware_config.messages import Topics, decode, encode
 
 log = logging.getLogger("latchkey.journal")
 
@@ -35,8 +36,8 @@ BATCH: Final = 100
 """Events sent again at once, the next as soon as these are stored: the loop has frames to see in between."""
 
 ASIDE: Final = ("person", "why")
-"""Of an event's detail, what stays out of the audit: whoever is erased from the roster is nobody there, and a reason may
-name anybody."""
+"""Of an event's detail, what stays out of the audit: whoever is erased from the roster is nobody there, and a reason
+may name anybody."""
 
 OWED_LIMIT: Final = 1000
 """Records in memory at most while the disk takes nothing: a day or two at the door of an office, half a megabyte.

@@ -16,6 +16,7 @@ from device.discovery import COMMAND_LEAF, STATUS_TOPIC, discovery, discovery_to
 from device.lockline import LockLine
 from firmware_config.broker import Connection, Incoming, Will
 from firmware_config.errors import BadInput
+from firmware_config.events import Event, EventAck
 from firmware_config.face import Reason
 from firmware_config.keys import ChallengeBook
 from firmware_config.messages import (
@@ -26,8 +27,6 @@ from firmware_config.messages import (
     Applied,
     Ask,
     Challenge,
-    Event,
-    EventAck,
     Health,
     Hint,
     encode,

@@ -17,22 +17,19 @@ from device.relay import SimulatedRelay
 from device.roster import Holdings
 from device.sight import Seen
 from firmware_config.broker import Connection, Incoming
+from firmware_config.events import Event, EventAck, EventDetail, open_event
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import (
     Answer,
     Applied,
     Ask,
     Challenge,
-    Event,
-    EventAck,
-    EventDetail,
     Health,
     LockResult,
     Message,
     Topics,
     decode,
     encode,
-    open_event,
     seal,
     unseal,
 )

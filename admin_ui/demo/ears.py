@@ -10,18 +10,9 @@ from datetime import datetime
 
 from firmware_config.broker import Connection, Incoming
 from firmware_config.errors import BadInput
+from firmware_config.events import Event, EventDetail, open_event
 from firmware_config.keys import SecretKey
-from firmware_config.messages import (
-    ONLINE,
-    Applied,
-    Event,
-    EventDetail,
-    Health,
-    LockResult,
-    Topics,
-    decode,
-    open_event,
-)
+from firmware_config.messages import ONLINE, Applied, Health, LockResult, Topics, decode
 from firmware_config.settings import BrokerSettings
 
 

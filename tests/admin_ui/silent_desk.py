@@ -8,8 +8,9 @@ from admin_ui.keyring import DoorKeys
 from admin_ui.link import PageLink
 from firmware_config.broker import Incoming
 from firmware_config.errors import BadState
+from firmware_config.events import Event
 from firmware_config.keys import SecretKey
-from firmware_config.messages import Applied, Event, Health, Topics
+from firmware_config.messages import Applied, Health, Topics
 from firmware_config.settings import BrokerSettings
 
 TOPICS = Topics("home", "front")

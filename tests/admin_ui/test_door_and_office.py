@@ -12,8 +12,9 @@ from admin_ui.keyring import Keyring
 from admin_ui.service import Office
 from admin_ui.views import DoorOffline
 from firmware_config.broker import Connection
+from firmware_config.events import EventDetail, seal_event
 from firmware_config.keys import SecretKey
-from firmware_config.messages import EventDetail, Topics, encode, seal_event
+from firmware_config.messages import Topics, encode
 from firmware_config.settings import AdminSettings
 from tests.admin_ui.real_door import RealDoor
 from tests.brokers import Mosquitto

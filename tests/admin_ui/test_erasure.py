@@ -11,7 +11,7 @@ from sqlalchemy import select
 from admin_ui.journal import accept_head, keep_events, newest_events, see_head
 from admin_ui.models import ActRow
 from admin_ui.service import Office
-from firmware_config.messages import Event, EventDetail
+from firmware_config.events import Event, EventDetail
 from firmware_config.roster import Roster
 from tests.admin_ui.conftest import MakeOffice
 

@@ -16,8 +16,9 @@ from admin_ui.service import Office
 from admin_ui.store import StoreDown
 from firmware_config.broker import Incoming
 from firmware_config.errors import BadInput
+from firmware_config.events import Event, EventDetail, seal_event
 from firmware_config.keys import SecretKey
-from firmware_config.messages import Event, EventDetail, Topics, seal_event
+from firmware_config.messages import Topics
 from tests.waiting import until
 
 AT = datetime(2026, 1, 1, tzinfo=timezone.utc)

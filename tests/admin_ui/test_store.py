@@ -18,7 +18,7 @@ from admin_ui.journal import keep_events, newest_events
 from admin_ui.models import ActRow, Base
 from admin_ui.store import Store, open_store
 from firmware_config.errors import BadState
-from firmware_config.messages import Event, EventDetail
+from firmware_config.events import Event, EventDetail
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from firmware_config.broker import Incoming
-from firmware_config.messages import Event, LockResult, encode
+from firmware_config.events import Event
+from firmware_config.messages import LockResult, encode
 from tests.admin_ui.silent_desk import page_link
 from tests.brokers import Mosquitto
 from tests.doors import TOPICS, Door, Page

@@ -14,8 +14,9 @@ import pytest
 
 from device.contact import GRACE_S
 from firmware_config.broker import Connection, Incoming
+from firmware_config.events import Event, open_event
 from firmware_config.keys import SealRefused, SecretKey
-from firmware_config.messages import Contact, Event, Health, decode, open_event
+from firmware_config.messages import Contact, Health, decode
 from firmware_config.roster import template_bytes
 from firmware_config.settings import LockSettings
 from tests.brokers import Mosquitto

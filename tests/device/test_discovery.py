@@ -20,7 +20,8 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from device.discovery import COMMAND_LEAF, COMMAND_TEMPLATE, EVENT_TYPES, discovery, discovery_topic
-from firmware_config.messages import NAME_PATTERN, Event, Health, LockState, Topics, encode
+from firmware_config.events import Event
+from firmware_config.messages import NAME_PATTERN, Health, LockState, Topics, encode
 
 TOPICS = Topics("home", "front-door")
 KEY_OF_DEVICE = {"identifiers", "connections", "manufacturer", "model", "model_id", "name", "hw_version"} | {

@@ -18,8 +18,9 @@ from device.ledger import Record, audit_key
 from device.outbox import Outbox, outbox_key
 from device.shelf import AUDIT_FOLDER
 from firmware_config.errors import BadState
+from firmware_config.events import Event, EventAck, EventDetail, open_event
 from firmware_config.keys import SecretKey
-from firmware_config.messages import Event, EventAck, EventDetail, Topics, encode, open_event
+from firmware_config.messages import Topics, encode
 
 TOPICS = Topics("home", "front")
 KEY = SecretKey(bytes(range(32)))

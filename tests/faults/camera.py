@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from firmware_config.messages import Event
+from firmware_config.events import Event
 from tests.faults.bench import Figure, Findings, Part, Row
 from tests.faults.broker import WHOLE_SITE
 from tests.faults.mjpeg import BLACK, NOBODY, OWNER, STRANGER, NetworkCamera, draw_views

@@ -16,8 +16,8 @@ from pathlib import Path
 import device.journal
 from device.journal import Journal
 from device.link import Link
+from firmware_config.events import EventDetail
 from firmware_config.face import Reason
-from firmware_config.messages import EventDetail
 from firmware_config.pairing import load_door
 from firmware_config.roster import Policy
 from firmware_config.settings import BrokerSettings

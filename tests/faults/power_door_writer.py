@@ -26,9 +26,10 @@ from device.outfit import Outfit, load_settings
 from device.sight import Seen
 from firmware_config.broker import Incoming
 from firmware_config.bundle import read_bundle
+from firmware_config.events import Event, EventAck, EventDetail
 from firmware_config.face import EMBEDDING_SIZE, Reason
 from firmware_config.keys import SecretKey, SigningKey
-from firmware_config.messages import Applied, Event, EventAck, EventDetail, Health, encode
+from firmware_config.messages import Applied, Health, encode
 from firmware_config.roster import Person, Policy, Roster, seal_roster, template_bytes
 from tests.faults.power_told import Teller, Word, read_told, said
 

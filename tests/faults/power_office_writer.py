@@ -14,7 +14,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from admin_ui.service import Office
-from firmware_config.messages import EventDetail, Topics, seal_event
+from firmware_config.events import EventDetail, seal_event
+from firmware_config.messages import Topics
 from firmware_config.settings import load_admin
 from tests.faults.power_told import Teller, read_told, said
 

@@ -18,20 +18,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from firmware_config.errors import BadInput
+from firmware_config.events import Event
 from firmware_config.keys import SecretKey
-from firmware_config.messages import (
-    Answer,
-    Ask,
-    Event,
-    Health,
-    LockCommand,
-    LockResult,
-    Topics,
-    decode,
-    encode,
-    seal,
-    unseal,
-)
+from firmware_config.messages import Answer, Ask, Health, LockCommand, LockResult, Topics, decode, encode, seal, unseal
 
 EVERY_S = 0.1
 AGAIN_S = 0.1

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from firmware_config import messages
 from firmware_config.errors import BadInput
+from firmware_config.events import Event, EventAck, EventDetail, open_event, seal_event
 from firmware_config.keys import SealRefused, SecretKey
 from firmware_config.messages import (
     Answer,
     Applied,
     Ask,
     Challenge,
-    Event,
-    EventAck,
-    EventDetail,
     Health,
     LockCommand,
     LockResult,
@@ -28,9 +26,7 @@ from firmware_config.messages import (
     Topics,
     decode,
     encode,
-    open_event,
     seal,
-    seal_event,
     unseal,
 )
 

@@ -26,22 +26,10 @@ from device.link import DOOR_SUBSCRIPTIONS, Link
 from device.opening import Opener
 from device.relay import SimulatedRelay
 from firmware_config.broker import Incoming
+from firmware_config.events import EventAck, EventDetail, seal_event
 from firmware_config.keys import SecretKey
 from firmware_config.lockrule import sign_command
-from firmware_config.messages import (
-    Answer,
-    Applied,
-    Ask,
-    Challenge,
-    EventAck,
-    EventDetail,
-    Health,
-    LockResult,
-    Message,
-    Topics,
-    encode,
-    seal_event,
-)
+from firmware_config.messages import Answer, Applied, Ask, Challenge, Health, LockResult, Message, Topics, encode
 from firmware_config.pairing import DoorPairing, LockPairing
 from firmware_config.roster import ROSTER_CONTEXT
 from firmware_config.settings import AdminSettings, BrokerSettings, LockSettings

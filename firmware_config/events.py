@@ -1,0 +1,77 @@
+"""What a door tells of what happened: an open half for anybody, and a half that is sealed for the page."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from firmware_config.keys import SecretKey
+from firmware_config.messages import Count, Message, Topics, seal, unseal
+
+
+class EventDetail(Message):
+    """What an event says to the page alone: sealed. Distances 0 to 2; an unknown person has no id."""
+
+    person_id: str = ""
+    person: str = ""
+    distance: float | None = None
+    runner_up: float | None = None
+    quality: dict[str, float] = Field(default_factory=dict)
+    stage_ms: dict[str, float] = Field(default_factory=dict)
+    scene: str = ""
+    """Label of a replayed or demo frame; empty at a real camera."""
+    by: str = ""
+    """Who asked, for a remote unlock."""
+    why: str = Field(default="", max_length=256)
+    """And what for, in their words."""
+    audit_seq: Count = 0
+    audit_head: str = Field(default="", max_length=64)
+    """The event's record in the door's audit and its hash, hex: the page keeps the last, so that a door whose audit
+    lost its tail is found out."""
+
+
+class Event(Message):
+    """Topic event: what happened, for anybody; `detail` is an EventDetail sealed for the page."""
+
+    id: str = Field(pattern=r"^[0-9a-f-]{32,36}$")
+    at: datetime
+    outcome: Literal["granted", "denied", "notice"]
+    reason: str = Field(max_length=64)
+    detail: bytes = b""
+
+
+def seal_event(
+    key: SecretKey,
+    topics: Topics,
+    *,
+    event_id: str,
+    at: datetime,
+    outcome: Literal["granted", "denied", "notice"],
+    reason: str,
+    detail: EventDetail,
+) -> Event:
+    """An event whose detail is sealed to its public half: who stands between can read that half, not change it.
+
+    at: with a time zone.
+    """
+    event = Event(id=event_id, at=at, outcome=outcome, reason=reason)
+    return event.model_copy(update={"detail": seal(key, _event_context(topics, event), detail)})
+
+
+def open_event(key: SecretKey, topics: Topics, event: Event) -> EventDetail:
+    """The detail of an event that the door wrote just so. Raises SealRefused, MessageRefused."""
+    return unseal(key, _event_context(topics, event), EventDetail, event.detail)
+
+
+def _event_context(topics: Topics, event: Event) -> str:
+    at = event.at.astimezone(timezone.utc).isoformat()
+    return f"{topics['event']}|{event.id}|{at}|{event.outcome}|{event.reason}"
+
+
+class EventAck(Message):
+    """Topic event/ack: these are stored; the door may drop them."""
+
+    ids: list[str] = Field(max_length=1000)
+    max_bytes: ClassVar[int] = 64 * 1024
