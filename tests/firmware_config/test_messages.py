@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_config import messages
+from firmware_config import events, messages
 from firmware_config.errors import BadInput
 from firmware_config.events import Event, EventAck, EventDetail, open_event, seal_event
 from firmware_config.keys import SealRefused, SecretKey
@@ -62,7 +62,8 @@ def test_what_is_encoded_is_decoded(message: Message) -> None:
 
 def test_every_kind_has_an_example() -> None:
     made = {type(example) for example in EXAMPLES}
-    declared = {kind for kind in vars(messages).values() if isinstance(kind, type) and issubclass(kind, Message)}
+    known = {**vars(messages), **vars(events)}.values()
+    declared = {kind for kind in known if isinstance(kind, type) and issubclass(kind, Message)}
     assert made == set(KINDS) == declared - {Message}
 
 
