@@ -135,8 +135,8 @@ def make_bundle(
     calibration = calibrate(
         embed_all(encoder.embed, calibrating.centre()),
         calibrating.identities,
-        f"{len(calibrating)} crops ({terms(trained.config)}) of {calibrating.people} identities, {several} of them with two or "
-        f"more images, none trained on; keys' sha256 {calibrating.fingerprint()[:16]}",
+        f"{len(calibrating)} crops of {calibrating.people} identities, {several} of them with two or more images, none "
+        f"trained on ({terms(trained.config)}); keys' sha256 {calibrating.fingerprint()[:16]}",
     )
     manifest = Manifest(
         name=name,

@@ -28,6 +28,8 @@ def model_card(manifest: Manifest, calibration: Calibration) -> str:
         for which, values in kept.items()
     )
     evaluations = "\n".join(f"- {name}: `{json.dumps(value)}`" for name, value in sorted(results.items()))
+    taught = TAUGHT if manifest.training["config"]["teacher"] else ""
+    faults = CELEBA_FAULTS if "CelebA" in manifest.licence else ""
     mirrored = " It looks at each crop and at its mirror image." if manifest.training.get("mirrored") else ""
     return f"""# {manifest.name} {manifest.version}
 
@@ -40,8 +42,7 @@ who did not agree, nor for guessing age, sex, origin or mood. It does not tell a
 
 ## Data and terms
 Trained on {"; on ".join(manifest.trained_on)}. {manifest.licence}.
-{TAUGHT if manifest.training["config"]["teacher"] else ""}{CELEBA_FAULTS if "CelebA" in manifest.licence else ""}Error rates differ between groups of people and have not been
-measured by group for this version.
+{taught}{faults}Error rates differ between groups of people and have not been measured by group for this version.
 
 ## How often it is wrong
 {calibration.method}

@@ -37,7 +37,7 @@ def test_the_card_names_what_was_trained_on(tiny_door: Config, unnamed: int, cou
 
 
 def test_a_bundle_of_ones_own_people_says_what_their_photos_may_be_used_for(tiny_door: Config) -> None:
-    own = tiny_door.data.model_copy(update={"source": "folder"})
+    own = tiny_door.data.model_copy(update={"source": "folder", "unnamed_images": 0})
     with pytest.raises(BadInput, match="terms ="):
         bundling.terms(tiny_door.model_copy(update={"data": own}))
     told = own.model_copy(update={"terms": "our colleagues, who agreed"})
