@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from device.model import Active
 from firmware_config.bundle import BundleRefused
@@ -11,6 +12,9 @@ from firmware_config.errors import BadInput
 from firmware_config.keys import SealRefused, SignatureRefused
 from firmware_config.messages import MessageRefused
 from firmware_config.roster import RosterRefused
+
+NOT_SAVED: Final = "not_saved"
+"""The document is good and the disk did not take it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ def refusal_code(error: BadInput | OSError) -> str:
     if isinstance(error, (RosterRefused, BundleRefused)):
         return error.reason
     kinds = {SealRefused: "bad_seal", SignatureRefused: "bad_signature", MessageRefused: "bad_message"}
-    return kinds.get(type(error), "not_saved" if isinstance(error, OSError) else "bad_contents")
+    return kinds.get(type(error), NOT_SAVED if isinstance(error, OSError) else "bad_contents")
 
 
 def switch_facts(before: Active, after: Active) -> dict[str, int | str]:

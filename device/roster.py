@@ -54,6 +54,7 @@ class Holdings:
         self._topics, self._site_key, self._door_key = topics, site_key, door_key
         self._release_keys, self._default, self._make_encoder = tuple(release_keys), default_bundle, make_encoder
         self._last, self._last_topic = Outcome(), ""
+        self._unsettled = ""
         self._waiting_roster: tuple[Roster, bytes] | None = None
         self._waiting_bundle: tuple[Manifest, bytes] | None = None
         try:
@@ -148,7 +149,7 @@ class Holdings:
     def _take_bundle(self, data: bytes) -> bool:
         known = [self.active.bundle.digest, self._staged.bundle.digest if self._staged else ""]
         if sha256(data).hexdigest() in known:
-            return False
+            return self._retry_roster()
         bundle = read_bundle(data, [self._site_key])
         waiting = self._waiting_roster[0] if self._waiting_roster else None
         try:
@@ -171,10 +172,13 @@ class Holdings:
         waiting, self._waiting_roster = self._waiting_roster, None
         try:
             return waiting is not None and self._take_roster(waiting[1])
-        except (BadInput, OSError) as error:
+        except BadInput as error:
             # The bundle was taken all the same, and its answer says so; what waits on is told apart by problems.
             log.info("The waiting roster does not fit yet: %s", error)
             return False
+        except OSError:
+            self._waiting_roster = waiting
+            raise
 
     def _retry_bundle(self, roster: Roster) -> None:
         waiting = self._waiting_bundle
@@ -191,8 +195,16 @@ class Holdings:
         encoder = manifest.encoder_id
         check_version(manifest, self._marks.version, encoder if encoder in permitted else "")
 
+    def finish(self) -> None:
+        """What the disk did not take after a switch, once more."""
+        if self._unsettled:
+            self._settle()
+
     def _settle(self) -> None:
-        """After a switch: what follows from the roster on disk. A failure here is finished at the next start."""
+        """After a switch: what follows from the roster on disk. A failure here is finished later, or at a start."""
+        unsettled, self._unsettled = self._unsettled, ""
+        if unsettled in self.problems:
+            self.problems.remove(unsettled)
         manifest, roster = self.active.manifest, self.active.roster
         before = self._marks
         older = bool(before.version) and _version(manifest.version) < _version(before.version)
@@ -204,14 +216,15 @@ class Holdings:
         )
         try:
             if self._staged is self.active.model:
-                self._staged = None
                 self._shelf.promote()
+                self._staged = None
             if self._staged is not None:
                 self._drop_forbidden(self._staged)
-            if self._marks != before:
+            if self._marks != before or unsettled:
                 self._shelf.keep_marks(self._marks)
         except OSError as error:
-            self.problems.append(f"The state folder {self._shelf.folder} cannot be written: {error}.")
+            self._unsettled = f"The state folder {self._shelf.folder} cannot be written: {error}."
+            self.problems.append(self._unsettled)
 
     def _drop_forbidden(self, staged: Model) -> None:
         try:

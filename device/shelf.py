@@ -14,6 +14,7 @@ model.latchkey, then marks.json follows. A power cut in between is finished at t
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -88,8 +89,9 @@ class Shelf:
         write_atomic(self.folder / MARKS, encode(marks))
 
     def promote(self) -> None:
-        """The staged bundle becomes the one in use."""
-        os.replace(self.folder / STAGED, self.folder / MODEL)  # noqa: PTH105  # the atomic call is named as POSIX names it
+        """The staged bundle becomes the one in use. Once more does no harm: a disk may fail between the two steps."""
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self.folder / STAGED, self.folder / MODEL)  # noqa: PTH105  # the atomic call has POSIX's name
         sync_folder(self.folder)
 
     def drop_staged(self) -> None:

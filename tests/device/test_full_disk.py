@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import device.shelf
 from device.audit import read
 from device.ledger import Record, audit_key
 from device.shelf import AUDIT_FOLDER
@@ -95,6 +96,27 @@ def test_members_get_in_it_is_said_and_everything_is_written_later(opened: Door,
     assert until(lambda: "disk is full" not in problems(page))
     assert page.happened() == wanted
     assert opened.codes == []
+
+
+def test_who_is_erased_while_the_disk_is_full_goes_as_soon_as_it_is_not(
+    opened: Door, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes, mode: int = 0o600) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(device.shelf, "write_atomic", full)
+        assert page.connection.publish(TOPICS["roster"], opened.roster(2, "ana"), retain=True)
+        assert until(lambda: page.applied is not None and page.applied.refused == "not_saved")
+        visit(opened, "ben")
+        assert until(lambda: opened.relay.times_on == 1)
+    assert until(lambda: page.applied is not None and page.applied.generation == 2), "nobody sends it once more"
+    assert page.applied is not None
+    assert page.applied.refused == ""
+    visit(opened, "ben")
+    assert until(lambda: ("denied", "unknown_face") in page.happened())
+    assert opened.relay.times_on == 1
+    assert [record["left"] for record in recorded(opened, "roster_taken")] == [0, 1]
 
 
 def test_a_disk_that_stays_full_shuts_the_door_at_a_bound(

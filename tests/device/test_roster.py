@@ -11,6 +11,7 @@ import pytest
 
 import device.shelf
 from device.roster import Holdings
+from device.shelf import Shelf
 from firmware_config.bundle import sign_bundle
 from firmware_config.errors import BadState
 from tests.makers import Premises, encoder_id, toy_bundle, unit
@@ -223,6 +224,49 @@ def test_a_full_disk_refuses_and_keeps_what_runs(premises: Premises, monkeypatch
         assert outcome.refused == "not_saved"
         assert names(holdings) == ["Ada"]
     assert holdings.offer_roster(premises.sealed(premises.roster(2, {"Bob": 8}))).changed
+
+
+def test_what_a_full_disk_did_not_take_of_a_switch_is_finished_when_it_does(
+    premises: Premises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holdings = premises.holdings()
+    holdings.offer_roster(premises.sealed(premises.roster(1, {"Ada": 7})))
+    holdings.offer_bundle(premises.bundle("1.1.0", 2))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        for step in ("promote", "keep_marks"):
+            broken.setattr(Shelf, step, full)
+        assert holdings.offer_roster(premises.sealed(premises.roster(2, {"Ada": 7}, seed=2))).changed
+        holdings.finish()
+        assert len(holdings.problems) == 1
+        assert "cannot be written" in holdings.problems[0]
+    holdings.finish()
+    assert holdings.problems == []
+    shelf = Shelf(premises.state)
+    assert shelf.staged() is None
+    assert shelf.marks().generation == 2
+    assert names(premises.holdings()) == ["Ada"]
+
+
+def test_a_roster_that_waited_for_its_bundle_waits_on_while_the_disk_is_full(
+    premises: Premises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holdings = premises.holdings()
+    holdings.offer_roster(premises.sealed(premises.roster(1, {"Ada": 7})))
+    assert holdings.offer_roster(premises.sealed(premises.roster(2, {"Bob": 8}, seed=2))).refused
+    bundle = premises.bundle("1.1.0", 2)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Shelf, "keep_roster", full)
+        assert holdings.offer_bundle(bundle).refused == "not_saved"
+    assert holdings.offer_bundle(bundle).changed
+    assert names(holdings) == ["Bob"]
 
 
 class PowerCut(BaseException):
