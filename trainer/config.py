@@ -66,7 +66,7 @@ class Data(Part):
     unnamed_images: int = Field(default=0, ge=0)
     """How many of those join the training as people with one image."""
     terms: str = ""
-    """Whose images these are and what they may be used for, in a line: for the bundle. CelebA's and AT&T's are known."""
+    """Whose images these are and what they may be used for, in a line: for the bundle. CelebA and AT&T are known."""
     calibration_people: int = Field(default=320, ge=0)
     validation_people: int = Field(default=100, ge=0)
     held_out: tuple[str, ...] = ()
