@@ -112,7 +112,7 @@ class Firmware:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        assert self._process.wait(10) == 0, self.log()
+        assert self._process.wait(60) == 0, self.log()  # the sanitizers look for leaks first
         self._process.stdout.close()
         self._log.close()
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import gradio as gr
 
+from admin_ui.page import given
 from admin_ui.page.photo import forget_photo, photo_bytes
 from admin_ui.service import Office
 from admin_ui.views import Change, DoorView, EventView, LooksLike, PersonView
@@ -87,7 +88,8 @@ class Endpoints:
         def work() -> Json:
             image = photo_bytes(photo, self._uploads)
             account = account_of(request)
-            change = self._office.enrol(name, image, doors or (), account, confirm_duplicate=confirm_duplicate)
+            person, at = given.text(name, "name"), given.texts(doors, "doors")
+            change = self._office.enrol(person, image, at, account, confirm_duplicate=confirm_duplicate is True)
             forget_photo(photo, self._uploads)
             return change_json(change)
 
@@ -97,28 +99,41 @@ class Endpoints:
         return answered(lambda: {"people": [person_json(person) for person in self._office.people()]})
 
     def remove(self, person_id: str, request: gr.Request = None) -> dict[str, Any]:
-        return answered(lambda: change_json(self._office.remove(person_id, account_of(request))))
+        return answered(
+            lambda: change_json(self._office.remove(given.text(person_id, "person_id"), account_of(request)))
+        )
 
     def doors(self) -> dict[str, Any]:
         return answered(lambda: {"doors": [door_json(door) for door in self._office.doors()]})
 
     def door_state(self, door: str) -> dict[str, Any]:
-        return answered(lambda: {"door": door_json(self._office.door(door))})
+        return answered(lambda: {"door": door_json(self._office.door(given.text(door, "door")))})
 
     def wait_applied(self, door: str, generation: int, timeout_s: float = 10.0) -> dict[str, Any]:
-        seconds = max(0.0, min(timeout_s, MAX_WAIT_S))
-        return answered(lambda: {"door": door_json(self._office.wait_applied(door, generation, seconds))})
+        def work() -> Json:
+            seconds = max(0.0, min(given.number(timeout_s, "timeout_s"), MAX_WAIT_S))
+            name, wanted = given.text(door, "door"), given.count(generation, "generation")
+            return {"door": door_json(self._office.wait_applied(name, wanted, seconds))}
+
+        return answered(work)
 
     def events(self, door: str = "", limit: int = 50) -> dict[str, Any]:
-        count = max(1, min(limit, MAX_EVENTS))
-        return answered(lambda: {"events": [event_json(event) for event in self._office.events(door, count)]})
+        def work() -> Json:
+            count = max(1, min(given.count(limit, "limit"), MAX_EVENTS))
+            return {"events": [event_json(event) for event in self._office.events(given.text(door, "door"), count)]}
+
+        return answered(work)
 
     def set_tau(self, door: str, tau: float, request: gr.Request = None) -> dict[str, Any]:
-        return answered(lambda: change_json(self._office.set_tau(door, tau, account_of(request))))
+        def work() -> Json:
+            name, wanted = given.text(door, "door"), given.number(tau, "tau")
+            return change_json(self._office.set_tau(name, wanted, account_of(request)))
+
+        return answered(work)
 
     def unlock(self, door: str, why: str = "", request: gr.Request = None) -> dict[str, Any]:
         def work() -> Json:
-            answer = self._office.unlock(door, account_of(request), why)
+            answer = self._office.unlock(given.text(door, "door"), account_of(request), given.text(why, "why"))
             return {"unlocked": answer.ok, "reason": answer.reason, "sentence": answer.sentence}
 
         return answered(work)

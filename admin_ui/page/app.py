@@ -37,7 +37,9 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount
 
 from admin_ui.page import markup
 from admin_ui.page.api import account_of, add_endpoints
@@ -94,7 +96,26 @@ def create_app(office: Office) -> FastAPI:
         theme=THEME,
         head=HEAD,
     )
+    _answer_briefly(mounted)
     return mounted
+
+
+def _answer_briefly(app: FastAPI) -> None:
+    """A request that does not read gets a sentence. FastAPI would repeat its body, and fail on what is no JSON."""
+
+    def unread(_request: Request, _error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "This request does not read as one of the page's. Nothing was changed."}, 422)
+
+    def no_file(request: Request, error: Exception) -> JSONResponse:
+        # Gradio 6.31 says so with a TypeError where a part of an upload is no file; elsewhere one is a defect.
+        if not request.url.path.endswith("/upload"):
+            raise error
+        return unread(request, error)
+
+    inner = [route.app for route in app.routes if isinstance(route, Mount) and isinstance(route.app, FastAPI)]
+    for each in (app, *inner):
+        each.add_exception_handler(RequestValidationError, unread)
+        each.add_exception_handler(TypeError, no_file)
 
 
 def _account(request: Request) -> str | None:

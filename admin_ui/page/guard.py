@@ -17,6 +17,9 @@ OPEN_PATHS: Final = frozenset({"/login", "/healthz", "/page.css", "/key.svg"})
 """All that is served without a session."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+OPEN_BODY_BYTES: Final = 64 * 1024
+"""What a stranger may send: a login form has 100 bytes, and what reads it keeps all of it in memory."""
+
 HEADERS: Final = {
     # Gradio's page has inline scripts ('unsafe-inline') and its HTML component compiles a template in the browser
     # ('unsafe-eval'; without it every HTML on the page stays empty, tried with 6.31). So this policy keeps the
@@ -39,6 +42,7 @@ class Guard:
 
     Rules:
     - without a session only OPEN_PATHS are served; a browser is sent to /login, a program gets 401;
+    - without one a body of OPEN_BODY_BYTES is read at most;
     - a request that changes something and comes from another site is refused, whatever cookie it carries;
     - every answer carries HEADERS.
     """
@@ -62,6 +66,13 @@ class Guard:
             await send(message)
 
         refusal = self._refusal(scope)
+        if refusal is None and scope["state"]["account"] is None and scope["method"] not in READING:
+            body = await _short_body(receive)
+            if body is None:
+                sentence = f"At most {OPEN_BODY_BYTES // 1024} kB are read before you have logged in."
+                refusal = JSONResponse({"detail": sentence}, status_code=413)
+            else:
+                receive = _replayed(body, receive)
         await (refusal or self._app)(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> Response | None:
@@ -76,6 +87,29 @@ class Guard:
         if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
             return RedirectResponse("/login", status_code=303)
         return JSONResponse({"detail": "Log in first."}, status_code=401)
+
+
+async def _short_body(receive: Receive) -> bytes | None:
+    """None: it is longer than OPEN_BODY_BYTES, or breaks off."""
+    body = b""
+    while True:
+        message = await receive()
+        piece: bytes = message.get("body", b"")
+        body += piece
+        if message["type"] != "http.request" or len(body) > OPEN_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body in one piece, then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
 
 
 def same_origin(headers: Headers) -> bool:

@@ -208,7 +208,7 @@ TARGETS: Sequence[Target] = (
     Target("admin-toml", lambda: [ADMIN_TOML.encode(), b'site = "x"\n'], as_file("admin.toml", load_admin), 800),
     Target("pairing", pairings, as_file(PAIRING, lambda path: load_pairing(path.parent), _pair), 800),
     Target("training-toml", trainings, as_file("training.toml", load_training), 500),
-    Target("bundle", bundles, plain(lambda data: read_bundle(data, None)), 1200),
-    Target("roster", rosters, plain(take_roster), 1000),
+    Target("bundle", bundles, plain(lambda data: read_bundle(data, None)), 600),
+    Target("roster", rosters, plain(take_roster), 1300),
     Target("kept", kept_files, kept, 400),
 )

@@ -224,7 +224,7 @@ def _resealed(key: SecretKey, topics: Topics, inside: bytes) -> bytes:
 
 
 TARGETS: Iterable[Target] = (
-    Target("mqtt-door", door_seeds, door, 1200),
+    Target("mqtt-door", door_seeds, door, 1500),
     Target("mqtt-lock", lock_seeds, lock, 800),
     Target("mqtt-office", office_seeds, office, 700),
 )

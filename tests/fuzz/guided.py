@@ -1,0 +1,134 @@
+"""One target, led by coverage, for so many seconds: `python -m tests.fuzz.guided NAME SECONDS SEED FOLDER`.
+
+atheris (libFuzzer) chooses what is kept and changed; half of the changes are mutate.py's. A crash or a hang does not
+end it: its input is kept in FOLDER, one for each place in the code, and FOLDER/found.json counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["firmware_config", "device", "admin_ui", "trainer", "PIL", "zipfile"]):
+    from tests.fuzz.mutate import MAX_BYTES, mutated
+    from tests.fuzz.target import Crash, Eat, Hang, Watched
+    from tests.fuzz.targets import TARGETS
+
+FOUND = "found.json"
+OURS = str(Path(__file__).parents[2])
+STUCK_S = 60
+"""Seconds by the wall's clock after which libFuzzer itself ends an input that does not return."""
+RUNAWAY_MB = 4096
+"""Resident memory at which libFuzzer ends the process; the target's own limit is judged by the peak."""
+
+
+@dataclass
+class Found:
+    """crashes, hangs: the place -> what was said of it. ended: it was not killed before its time."""
+
+    executions: int = 0
+    crashes: dict[str, str] = field(default_factory=dict)
+    hangs: dict[str, str] = field(default_factory=dict)
+    begun_mb: float = 0.0
+    peak_mb: float = 0.0
+    ended: bool = False
+
+
+def resident_mb() -> float:
+    """The most that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def place_of(error: BaseException) -> str:
+    """Kind of error and the line of ours that it came from: one defect is told once."""
+    cause = error.__cause__ or error
+    ours = [
+        frame
+        for frame in traceback.extract_tb(cause.__traceback__)
+        if frame.filename.startswith(OURS) and "/tests/" not in frame.filename
+    ]
+    where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "?"
+    return f"{type(cause).__name__} at {where}"
+
+
+class Session:
+    """Counts, keeps, and knows when it is time."""
+
+    def __init__(self, watched: Watched, seconds: float, folder: Path) -> None:
+        self._watched, self._folder = watched, folder
+        self._until = time.monotonic() + seconds
+        self._told_at = time.monotonic()
+        self.found = Found(begun_mb=resident_mb())
+
+    def one_input(self, data: bytes) -> None:
+        """For atheris."""
+        now = time.monotonic()
+        if now > self._until:
+            self.found.ended = True
+            self.tell()
+            sys.stdout.flush()
+            os._exit(0)  # libFuzzer has no other way out that says nothing
+        self.found.executions += 1
+        try:
+            self._watched(data)
+        except Crash as crash:
+            self._keep(self.found.crashes, place_of(crash), str(crash), data)
+        except Hang as hang:
+            # Where it hung is not known; what it hung on is kept, a few times.
+            self._keep(self.found.hangs, f"input {min(len(self.found.hangs), 9)}", str(hang), data)
+        if now - self._told_at > 1:
+            self.tell()
+
+    def tell(self) -> None:
+        """To found.json, whatever happens next."""
+        self._told_at = time.monotonic()
+        self.found.peak_mb = resident_mb()
+        (self._folder / FOUND).write_text(json.dumps(asdict(self.found), indent=1), encoding="utf-8")
+
+    def _keep(self, kind: dict[str, str], place: str, said: str, data: bytes) -> None:
+        if place not in kind:
+            name = f"input-{sha256(data).hexdigest()[:16]}"
+            (self._folder / name).write_bytes(data)
+            kind[place] = f"{said} ({name})"
+            self.tell()
+
+
+def mutator(data: bytes, max_size: int, seed: int) -> bytes:
+    """For atheris: a change of ours, or one of libFuzzer's own."""
+    draw = random.Random(seed)
+    if draw.random() < 0.5:
+        return mutated(data, draw)[:max_size]
+    changed: bytes = atheris.Mutate(data, max_size)
+    return changed
+
+
+def main(name: str, seconds: str, seed: str, place: str) -> None:
+    """Does not return."""
+    target, folder = TARGETS[name], Path(place)
+    corpus, work = folder / "corpus", folder / "work"
+    for each in (corpus, work):
+        each.mkdir(parents=True, exist_ok=True)
+    for number, document in enumerate(target.seeds()):
+        (corpus / f"seed-{number}").write_bytes(document)
+    with ExitStack() as stack:
+        eat: Eat = stack.enter_context(target.opened(work))
+        session = Session(stack.enter_context(Watched(eat)), float(seconds), folder)
+        options = [f"-seed={int(seed) % 2**32}", f"-max_len={MAX_BYTES}", f"-timeout={STUCK_S}", "-verbosity=0"]
+        options += [f"-rss_limit_mb={RUNAWAY_MB}", f"-artifact_prefix={folder}/stuck-", str(corpus)]
+        atheris.Setup(["fuzz", *options], session.one_input, custom_mutator=mutator)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5])

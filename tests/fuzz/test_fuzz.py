@@ -1,0 +1,77 @@
+"""10,000 damaged documents in `make test`: whatever is read from outside is read or refused, quickly, and no more.
+
+The long run is atheris's (docs/faults.md). What either has found once stands in KNOWN and is tried first.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.mutate import mutated
+from tests.fuzz.target import Target, Watched
+from tests.fuzz.targets import TARGETS
+
+# Warnings are no errors here: Pillow warns of what is damaged, and Gradio leaves loops to the garbage collector.
+pytestmark = [pytest.mark.fuzz, pytest.mark.filterwarnings("ignore")]
+
+KNOWN = [
+    ("door-toml", b"board = " + b"9" * 5000),
+    ("admin-toml", b"site = " + b"[" * 5000),
+    ("training-toml", b"a." * 5000 + b"a = 1"),
+    ("kept", b'{"a":' * 5000),
+    ("mqtt-office", b'health \n{"software": "0.2.0", "audit_seq": 1' + b"0" * 30 + b', "audit_head": "x"}'),
+    ("page", b'events application/json\n{"data": ["front", null]}'),
+    ("page", b'events application/json\n{"data": ["\\ud800", 5]}'),
+    ("page", b'events application/json\n{"data\xff": 1}'),
+    ("page", b"remove application/json\nInfinity"),
+    (
+        "page",
+        b'upload multipart/form-data; boundary=x\n--x\r\nContent-Disposition: form-data; name="f"\r\n\r\n\r\n--x--\r\n',
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=list(TARGETS))
+def target(request: pytest.FixtureRequest) -> Target:
+    return TARGETS[request.param]
+
+
+@pytest.fixture(scope="module")
+def watched(target: Target) -> Iterator[Watched]:
+    with tempfile.TemporaryDirectory() as folder, target.opened(Path(folder)) as eat, Watched(eat) as made:
+        yield made
+
+
+def test_what_was_found_once(target: Target, watched: Watched) -> None:
+    for name, data in KNOWN:
+        if name == target.name:
+            watched(data)
+
+
+def test_damaged_documents_are_read_or_refused(target: Target, watched: Watched) -> None:
+    seeds = list(target.seeds())
+    for document in seeds:
+        watched(document)
+
+    @given(draw=st.randoms(use_true_random=False))
+    @settings(
+        max_examples=target.examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def tried(draw: Random) -> None:
+        watched(mutated(draw.choice(seeds), draw))
+
+    tried()
+
+
+def test_there_are_ten_thousand() -> None:
+    assert sum(target.examples for target in TARGETS.values()) >= 10_000
