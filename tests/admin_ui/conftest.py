@@ -17,7 +17,7 @@ from PIL import Image
 
 from admin_ui.eyes import Eyes, open_eyes
 from admin_ui.keyring import Keyring
-from admin_ui.models import DoorRow
+from admin_ui.models import ActRow, DoorRow
 from admin_ui.service import Office
 from admin_ui.store import open_store
 from device.embed import Encoder
@@ -166,3 +166,25 @@ def huge_png() -> Callable[[int, int], bytes]:
 def stored_bytes(settings: AdminSettings) -> Callable[[], bytes]:
     """All bytes of the database's files."""
     return lambda: b"".join(path.read_bytes() for path in sorted(settings.state.glob("store.db*")))
+
+
+@pytest.fixture
+def nothing_changes(office: Office, roster_of: Callable[[str], Roster]) -> Iterator[None]:
+    """Fails when people, rosters or the record of acts differ after the test."""
+
+    def everything() -> object:
+        with office.store.read() as session:
+            acts = session.query(ActRow).count()
+        return office.people(), [roster_of(door.name) for door in office.doors()], acts
+
+    before = everything()
+    yield
+    assert everything() == before
+
+
+@pytest.fixture
+def ada(office: Office, photo: Callable[..., bytes]) -> str:
+    """Ada is enrolled -> her id."""
+    person = office.enrol("Ada Lovelace", photo(1), [], "boss").person
+    assert person is not None
+    return person.id

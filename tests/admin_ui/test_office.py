@@ -1,16 +1,13 @@
 """The office without a broker: what is kept, what is refused, and that a refusal changes nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 
 from admin_ui import enrol
-from admin_ui.keyring import Keyring
-from admin_ui.models import ActRow
 from admin_ui.service import Office
-from admin_ui.shelf import newest
 from admin_ui.views import DoorOffline, LooksLike
 from firmware_config.bundle import BundleRefused
 from firmware_config.errors import BadInput, LostLink
@@ -18,23 +15,8 @@ from firmware_config.keys import SigningKey
 from firmware_config.messages import Topics
 from firmware_config.pairing import load_door, load_lock
 from firmware_config.roster import Roster
-from firmware_config.settings import AdminSettings
 
 Photo = Callable[..., bytes]
-
-
-@pytest.fixture
-def nothing_changes(office: Office, roster_of: Callable[[str], Roster]) -> Iterator[None]:
-    """Fails when people, rosters or the record of acts differ after the test."""
-
-    def everything() -> object:
-        with office.store.read() as session:
-            acts = session.query(ActRow).count()
-        return office.people(), [roster_of(door.name) for door in office.doors()], acts
-
-    before = everything()
-    yield
-    assert everything() == before
 
 
 def test_enrolled_person_stands_in_the_sealed_roster_and_its_generation_rises(
@@ -146,13 +128,6 @@ def test_dates_in_the_wrong_order_are_refused(office: Office, photo: Photo) -> N
         office.enrol("Ada", photo(1), [], "boss", valid_from=now, valid_until=now - timedelta(days=1))
 
 
-@pytest.fixture
-def ada(office: Office, photo: Photo) -> str:
-    person = office.enrol("Ada Lovelace", photo(1), [], "boss").person
-    assert person is not None
-    return person.id
-
-
 class TestAdaIsEnrolled:
     @pytest.fixture(autouse=True)
     def _same_after(self, ada: str, nothing_changes: None) -> None:
@@ -216,94 +191,6 @@ def test_pairing_folders_hold_what_each_side_needs_and_no_more(office: Office) -
     assert door.lock_key.mac(b"x") == lock.lock_key.mac(b"x")
     assert not (folder / "lock" / "door.key").exists()
     assert all((path.stat().st_mode & 0o077) == 0 for path in folder.rglob("*.key"))
-
-
-class TestNewEncoder:
-    def test_everybody_moves_to_it_without_being_enrolled_again(
-        self,
-        office: Office,
-        photo: Photo,
-        ada: str,
-        settings: AdminSettings,
-        make_bundle: Callable[..., bytes],
-        roster_of: Callable[[str], Roster],
-    ) -> None:
-        before = roster_of("front")
-        key = Keyring(settings.state).site
-        change = office.ship_model(make_bundle(key, version="0.2.0", seed=2, shift=0.2), "boss")
-        after = roster_of("front")
-        verdict = office.examine(photo(1))
-        assert verdict.embedding is not None
-        assert "1 templates" in change.sentence
-        assert after.encoder_id != before.encoder_id
-        assert after.generation > before.generation
-        np.testing.assert_allclose(after.people[0].vectors()[0], verdict.embedding, atol=1e-6)
-        assert after.policy.tau == pytest.approx(before.policy.tau + 0.2, abs=0.003)
-
-    def test_another_process_sees_it_at_once(
-        self,
-        office: Office,
-        make_office: Callable[..., Office],
-        photo: Photo,
-        settings: AdminSettings,
-        make_bundle: Callable[..., bytes],
-        roster_of: Callable[[str], Roster],
-    ) -> None:
-        shell = make_office()
-        shell.ship_model(make_bundle(Keyring(settings.state).site, version="0.2.0", seed=2), "root")
-        office.enrol("Ada", photo(1), [], "boss")
-        assert [person.name for person in roster_of("front").people] == ["Ada"]
-
-    @pytest.mark.parametrize(
-        ("changes", "says"),
-        [
-            ({"version": "0.0.9", "seed": 2}, "older than 0.1.0"),
-            ({"version": "0.2.0", "seed": 2, "golden_error": 0.05}, "computes other numbers"),
-        ],
-    )
-    @pytest.mark.usefixtures("nothing_changes")
-    def test_an_older_or_miscomputing_one_is_refused(
-        self,
-        office: Office,
-        settings: AdminSettings,
-        make_bundle: Callable[..., bytes],
-        changes: dict[str, object],
-        says: str,
-    ) -> None:
-        with pytest.raises(BundleRefused, match=says):
-            office.ship_model(make_bundle(Keyring(settings.state).site, **changes), "boss")
-        assert office.examine(b"").ok is False
-
-    def test_a_clock_that_was_set_back_does_not_bring_the_old_one_back(
-        self,
-        office: Office,
-        settings: AdminSettings,
-        make_bundle: Callable[..., bytes],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setattr("admin_ui.shelf.utc_now", lambda: datetime(2001, 1, 1, tzinfo=timezone.utc))
-        office.ship_model(make_bundle(Keyring(settings.state).site, version="0.2.0", seed=2), "boss")
-        with office.store.read() as session:
-            row = newest(session)
-        assert row is not None
-        assert row.version == "0.2.0"
-
-    def test_the_way_back_needs_the_administrators_word_and_every_roster_then_carries_it(
-        self,
-        office: Office,
-        photo: Photo,
-        settings: AdminSettings,
-        make_bundle: Callable[..., bytes],
-        roster_of: Callable[[str], Roster],
-    ) -> None:
-        key = Keyring(settings.state).site
-        office.ship_model(make_bundle(key, version="0.2.0", seed=2), "boss")
-        assert roster_of("front").rollback_to == ""
-        office.ship_model(make_bundle(key, version="0.1.0", seed=1), "boss", rollback=True)
-        office.enrol("Ada", photo(1), [], "boss")
-        assert roster_of("front").rollback_to == roster_of("front").encoder_id
-        office.ship_model(make_bundle(key, version="0.3.0", seed=3), "boss")
-        assert roster_of("front").rollback_to == ""
 
 
 def test_a_new_page_process_finds_everything_again(
