@@ -1,10 +1,8 @@
-"""Images of people: WebDataset shards and the AT&T faces, and who of them is used for what."""
+"""Images of people, and who of them is used for what. shards.py and folders.py read more than the AT&T faces."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -13,8 +11,6 @@ from typing import Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from firmware_config.att import att_faces
 from firmware_config.errors import BadInput, BadState
@@ -27,9 +23,6 @@ SHARD_SIZE: Final = 128
 
 BORDER: Final = (SHARD_SIZE - CROP_SIZE) // 2
 """What a shard's crop has more than the door's, pixels on every side."""
-
-UNNAMED_PREFIX: Final = "ff-"
-"""Keys of FairFace, which has no identities: each image counts as a person of its own."""
 
 
 @dataclass(frozen=True)
@@ -79,34 +72,6 @@ class Split:
         return self
 
 
-def shards(folder: Path, prefix: str) -> list[Path]:
-    """The tar files `prefix-*.tar`, by name. Raises BadInput, naming the option, when there are none."""
-    found = sorted(folder.glob(f"{prefix}-*.tar"))
-    if not found:
-        raise BadInput(f"There are no {prefix}-*.tar shards in {folder}. Say where the crops lie with --data DIR.")
-    return found
-
-
-def read_shards(paths: Sequence[Path], limit: int | None = None) -> Faces:
-    """Crops of WebDataset shards, decoded once: 128x128 RGB, 49 kB each in memory.
-
-    Keys are `ca-IDENTITY-NUMBER` or `ff-GROUP-SEX-NUMBER`. Rows come sorted by key, so that a seed means the
-    same split however the shards were shuffled. `limit` stops after so many images. Raises BadInput.
-    """
-    encoded = sorted(_samples(paths, limit))
-    if not encoded:
-        raise BadInput(f"The shards {', '.join(path.name for path in paths)} hold no images.")
-    pixels = np.empty((len(encoded), SHARD_SIZE, SHARD_SIZE, 3), dtype=np.uint8)
-    for row, (key, data) in enumerate(encoded):
-        with Image.open(io.BytesIO(data)) as image:
-            if image.size != (SHARD_SIZE, SHARD_SIZE):
-                raise BadInput(f"{key} is {image.size}; crops in shards are {SHARD_SIZE}x{SHARD_SIZE}.")
-            pixels[row] = np.asarray(image.convert("RGB"))
-    keys = tuple(key for key, _ in encoded)
-    _, identities = np.unique([_person(key) for key in keys], return_inverse=True)
-    return Faces(pixels, identities.astype(np.int64), keys)
-
-
 def read_att(size: int, cache_dir: Path | None = None) -> Faces:
     """The 400 AT&T photos, grey, squeezed to size x size as the articles do: uint8[400, size, size, 1].
 
@@ -153,23 +118,3 @@ def split_people(
         calibration=np.flatnonzero(np.isin(identities, calibrating)),
         validation=np.flatnonzero(np.isin(identities, validating)),
     ).checked(identities)
-
-
-def _samples(paths: Sequence[Path], limit: int | None) -> Iterator[tuple[str, bytes]]:
-    # The stages of webdataset's pipeline, without its opener, which leaves the files open.
-    left = limit
-    for path in paths:
-        with path.open("rb") as stream:
-            files = tar_file_expander([{"url": str(path), "stream": stream}])
-            for sample in group_by_keys(files):
-                if left == 0:
-                    return
-                key, data = str(sample["__key__"]), sample.get("webp")
-                if not isinstance(data, bytes):
-                    raise BadInput(f"Sample {key} in {path.name} has no .webp image.")
-                yield key, data
-                left = None if left is None else left - 1
-
-
-def _person(key: str) -> str:
-    return key if key.startswith(UNNAMED_PREFIX) else key.rsplit("-", 1)[0]

@@ -20,6 +20,7 @@ from trainer.augment import normalise
 from trainer.distortions import DISTORTIONS
 from trainer.quality_measures import measure_quality, sentence
 from trainer.ranking import RankingNetwork, RankingRun, ladder, score, train_ranking
+from trainer.shards import find_shards, read_shards
 
 WORST_DRIFT: Final = 0.5
 """Of tau at FMR 1e-3: a picture whose faults alone move it that far has used up half of the room between a person and
@@ -68,7 +69,7 @@ def _people_of(bundle: Bundle, folder: Path) -> tuple[data.Faces, data.Split]:
         raise BadInput(
             "The bundle does not say how its people were split, so nobody is known to be a stranger."
         ) from error
-    faces = data.read_shards(data.shards(folder, prefix))
+    faces = read_shards(find_shards(folder, prefix))
     return faces, data.split_people(faces.identities, seed, *people)
 
 

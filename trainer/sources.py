@@ -8,7 +8,9 @@ import numpy as np
 
 from trainer import data
 from trainer.config import Config
+from trainer.folders import read_folder
 from trainer.handwriting import load_mnist, load_omniglot
+from trainer.shards import find_shards, read_shards
 
 
 def load_faces(config: Config, folder: Path, cache_dir: Path | None = None) -> tuple[data.Faces, data.Split]:
@@ -21,11 +23,13 @@ def load_faces(config: Config, folder: Path, cache_dir: Path | None = None) -> t
         return load_mnist(wanted, side, config.seed, cache_dir)
     if wanted.source == "att":
         faces = data.read_att(side, cache_dir)
+    elif wanted.source == "folder":
+        faces, _ = read_folder(folder, None if config.network.for_door else side)
     else:
-        faces = data.read_shards(data.shards(folder, wanted.named))
+        faces = read_shards(wanted.urls or find_shards(folder, wanted.named))
     split = data.split_people(faces.identities, config.seed, wanted.calibration_people, wanted.validation_people)
     if wanted.unnamed_images and wanted.source == "shards":
-        unnamed = data.read_shards(data.shards(folder, wanted.unnamed), wanted.unnamed_images)
+        unnamed = read_shards(find_shards(folder, wanted.unnamed), wanted.unnamed_images)
         added = np.arange(len(faces), len(faces) + len(unnamed))
         faces = data.join(faces, unnamed)
         split = data.Split(np.concatenate([split.train, added]), split.calibration, split.validation)

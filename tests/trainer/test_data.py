@@ -1,47 +1,14 @@
-"""Shards are read whole and alike, and nobody is in two parts of a split."""
+"""Nobody is in two parts of a split, and batches are made as their names say."""
 
 from __future__ import annotations
-
-import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_config.errors import BadInput
+from firmware_config.errors import BadInput, BadState
 from trainer import data, sampling
-
-
-def test_shards_are_read_in_the_order_of_their_keys(shard_folder: Path) -> None:
-    faces = data.read_shards(data.shards(shard_folder, "faces-celeba"))
-    assert faces.pixels.shape == (52, 128, 128, 3)
-    assert list(faces.keys) == sorted(faces.keys)
-    assert faces.people == 16
-    assert np.bincount(faces.identities).tolist() == [4] * 12 + [1] * 4
-    assert faces.centre().shape == (52, 112, 112, 3)
-
-
-def test_images_without_identity_are_people_of_their_own(shard_folder: Path) -> None:
-    unnamed = data.read_shards(data.shards(shard_folder, "faces-fairface"), limit=5)
-    assert unnamed.people == len(unnamed) == 5
-    both = data.join(data.read_shards(data.shards(shard_folder, "faces-celeba")), unnamed)
-    assert both.people == 21
-    assert both.identities[-5:].tolist() == [16, 17, 18, 19, 20]
-
-
-def test_missing_shards_name_the_option(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="--data DIR"):
-        data.shards(tmp_path, "faces-celeba")
-
-
-def test_a_shard_without_images_is_refused(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "faces-celeba-00.tar", "w") as archive:
-        entry = tarfile.TarInfo("ca-00001-000001.txt")
-        archive.addfile(entry)
-    with pytest.raises(BadInput, match="webp"):
-        data.read_shards(data.shards(tmp_path, "faces-celeba"))
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -57,6 +24,14 @@ def test_nobody_is_in_two_parts_of_a_split(seed: int, counts: list[int]) -> None
     assert sorted(np.concatenate([split.train, split.calibration, split.validation])) == list(range(len(identities)))
     again = data.split_people(identities, seed, calibration=2, validation=1)
     assert np.array_equal(split.calibration, again.calibration)
+
+
+def test_split_that_shares_somebody_raises() -> None:
+    identities = np.array([0, 0, 1, 1, 2, 2])
+    whole = data.Split(np.array([0, 1]), np.array([2, 3]), np.array([4, 5]))
+    assert whole.checked(identities) is whole
+    with pytest.raises(BadState, match="1 people are in both train and validation"):
+        data.Split(np.array([0, 4]), np.array([2, 3]), np.array([5])).checked(identities)
 
 
 def test_another_seed_gives_another_split() -> None:

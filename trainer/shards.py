@@ -1,0 +1,120 @@
+"""WebDataset shards: tar files of crops, from this disk, an object store, or whatever a command writes."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from webdataset.gopen import gopen
+from webdataset.shardlists import expand_urls
+from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from firmware_config.errors import BadInput, LostLink
+from trainer.data import SHARD_SIZE, Faces
+
+log = logging.getLogger(__name__)
+
+UNNAMED_PREFIX: Final = "ff-"
+"""Keys of FairFace, which has no identities: each image counts as a person of its own."""
+
+IMAGES: Final = ("webp", "jpg", "jpeg", "png")
+"""Endings of a sample's image; the first that it has."""
+
+TAR_END: Final = bytes(1024)
+"""Two empty blocks close a tar; POSIX's pax(1)."""
+
+
+def find_shards(folder: Path, prefix: str) -> list[str]:
+    """The tar files `prefix-*.tar`, by name. Raises BadInput, naming the option, when there are none."""
+    found = sorted(folder.glob(f"{prefix}-*.tar"))
+    if not found:
+        raise BadInput(f"There are no {prefix}-*.tar shards in {folder}. Say where the crops lie with --data DIR.")
+    return [str(path) for path in found]
+
+
+def read_shards(addresses: Sequence[str], limit: int | None = None) -> Faces:
+    """Crops of WebDataset shards, decoded once: 128x128 RGB, 49 kB each in memory.
+
+    addresses: paths, `https://...`, or `pipe:COMMAND` that writes a tar, as webdataset opens them; `{00..07}` counts.
+    Keys are `ca-IDENTITY-NUMBER` or `ff-GROUP-SEX-NUMBER`. Rows come sorted by key, so that a seed means the
+    same split however the shards were shuffled. `limit` stops after so many images. An image that cannot be read is
+    left out and counted in the log. Raises BadInput for a shard that is cut short, LostLink for one that does not come.
+    """
+    encoded = sorted(_samples([each for address in addresses for each in expand_urls(address)], limit))
+    crops = np.empty((len(encoded), SHARD_SIZE, SHARD_SIZE, 3), dtype=np.uint8)
+    keys: list[str] = []
+    for key, data in encoded:
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                if image.size != (SHARD_SIZE, SHARD_SIZE):
+                    raise BadInput(f"{key} is {image.size}; crops in shards are {SHARD_SIZE}x{SHARD_SIZE}.")
+                crops[len(keys)] = np.asarray(image.convert("RGB"))
+        except (UnidentifiedImageError, OSError, ValueError):
+            continue
+        keys.append(key)
+    if not keys:
+        raise BadInput(f"The shards {', '.join(addresses)} hold no images that can be read.")
+    if len(keys) < len(encoded):
+        log.warning(
+            "%d of %d images in shards cannot be read and were left out.", len(encoded) - len(keys), len(encoded)
+        )
+    _, identities = np.unique([_person(key) for key in keys], return_inverse=True)
+    return Faces(crops[: len(keys)], identities.astype(np.int64), tuple(keys))
+
+
+class _Watched(io.RawIOBase):
+    """A stream that remembers the last bytes that went through it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+        self.tail = b""
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.tail = (self.tail + data)[-len(TAR_END) :]
+        return data
+
+    def drain(self) -> None:
+        while self.read(1 << 16):
+            pass
+
+
+def _samples(addresses: Sequence[str], limit: int | None) -> Iterator[tuple[str, bytes]]:
+    left = limit
+    for address in addresses:
+        for key, data in _shard(address):
+            if left == 0:
+                return
+            yield key, data
+            left = None if left is None else left - 1
+
+
+def _shard(address: str) -> Iterator[tuple[str, bytes]]:
+    # The stages of webdataset's pipeline, without its opener, which leaves the files open.
+    try:
+        with closing(gopen(address)) as opened:
+            stream = _Watched(opened)
+            for sample in group_by_keys(tar_file_expander([{"url": address, "stream": stream}])):
+                image = next((sample[ending] for ending in IMAGES if ending in sample), None)
+                if not isinstance(image, bytes):
+                    raise BadInput(f"Sample {sample['__key__']} in {address} has no image ({', '.join(IMAGES)}).")
+                yield str(sample["__key__"]), image
+            stream.drain()
+            if stream.tail != TAR_END:
+                raise BadInput(f"The shard {address} is cut short. Fetch it again.")
+    except tarfile.TarError as error:
+        raise BadInput(f"The shard {address} is cut short or no tar file ({error.args[0]}). Fetch it again.") from error
+    except OSError as error:
+        raise LostLink(f"The shard {address} did not come: {error.strerror or error.args[0]}.") from error
+
+
+def _person(key: str) -> str:
+    return key if key.startswith(UNNAMED_PREFIX) else key.rsplit("-", 1)[0]
