@@ -18,6 +18,7 @@ from pathlib import Path
 
 from admin_ui.store import find_door
 from device.shelf import AUDIT_FOLDER
+from firmware_config.messages import Health
 from firmware_config.roster import open_roster, seal_roster
 from tests.faults.bench import Figure, Findings, Part, Row, Skipped
 from tests.faults.broker import WHOLE_SITE
@@ -161,14 +162,15 @@ def hurt(rig: Rig, kind: str, begin: Change, end: Change, anew: bool, draw: rand
         rig.start_door()
         up = rig.back_within(begun, START_LIMIT_S)
         assert max(up.values()) < START_LIMIT_S, f"{kind}: the door did not start: {rig.door.last_words()}"
+    at_work = time.monotonic()
     generation = change_people(rig)
     opened = until(lambda: any(at > begun for at in rig.lock.openings), LIMIT_S)
     findings.count("shut", not opened)
     if not opened:
         findings.wrong.append(f"{kind}: nobody was let in within {LIMIT_S:.0f} s; {rig.door.last_words()}")
-    at = max([begun, *rig.lock.openings[-1:]])
     said = until(lambda: problems_since(rig, begun), LIMIT_S)
-    findings.measure("said", time.monotonic() - at if said else LIMIT_S)
+    first = min(problems_since(rig, begun), default=at_work + LIMIT_S)
+    findings.measure("said", max(0.0, first - at_work))
     time.sleep(draw.uniform(0.0, 3.0))
     end()
     ended = time.monotonic()
@@ -198,19 +200,19 @@ def change_people(rig: Rig) -> int:
     return generation
 
 
-def problems_since(rig: Rig, since: float) -> list[str]:
-    """What health has said of the disk after that moment."""
-    healths = [health for at, health in list(rig.probe.healths) if at > since]
-    return [said for health in healths for said in health.problems if any(word in said for word in DISK_WORDS)]
+def problems_since(rig: Rig, since: float) -> list[float]:
+    """When health has said something of the disk after that moment."""
+    return [at for at, health in list(rig.probe.healths) if at > since and _of_disk(health)]
 
 
 def well_since(rig: Rig, since: float, generation: int) -> bool:
     """Whether the newest health after that moment has nothing to say of the disk, and the newest list is in force."""
     healths = [health for at, health in list(rig.probe.healths) if at > since][-1:]
-    return any(
-        health.generation == generation and not any(word in said for said in health.problems for word in DISK_WORDS)
-        for health in healths
-    )
+    return any(health.generation == generation and not _of_disk(health) for health in healths)
+
+
+def _of_disk(health: Health) -> bool:
+    return any(word in said for said in health.problems for word in DISK_WORDS)
 
 
 def _names(folder: Path) -> set[str]:
