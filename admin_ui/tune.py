@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from admin_ui.views import ThresholdView
-from firmware_config.calibration import Calibration
+from firmware_config.calibration import Calibration, fmr_for_gallery
 from firmware_config.errors import BadInput
 from firmware_config.face import MAX_DISTANCE
 from firmware_config.roster import Policy
@@ -16,6 +16,8 @@ from firmware_config.roster import Policy
 DEFAULT_FMR: Final = 1e-4
 """False match rate of one comparison that a new door starts with: one in ten thousand, FIDO's requirement for
 biometric unlocking (Biometric Component Certification, FAR <= 1:10,000)."""
+CROWD_FPIR: Final = 1e-4
+"""The same for a stranger against everybody at the door: what the slider's sentences measure a threshold by."""
 STRICT_FMR: Final = 1e-6
 """What the guard asks for: the lowest rate that every bundle lists."""
 DUPLICATE_FMR: Final = 1e-4
@@ -126,10 +128,22 @@ def explain(calibration: Calibration, tau: float, people: int) -> str:
     lines = [f"At {tau:.3f} one picture of a stranger is taken for one given person {_one_in(fmr)}."]
     if people > 1:
         lines.append(f"With {people} people at this door, for any of them {_one_in(crowd)}.")
+        lines += _advice(calibration, fmr, people)
     lines.append(f"Of 100 pictures of the right person, {_of_hundred(fnmr)} not be recognised; the door looks again.")
     if any(point.extrapolated and point.fmr >= fmr for point in calibration.operating_points):
         lines.append("So rare an error was not counted but estimated from the measured ones.")
     return " ".join(lines)
+
+
+def _advice(calibration: Calibration, fmr: float, people: int) -> list[str]:
+    """Where the threshold would have to be for CROWD_FPIR, one photo each; nothing where it is as strict already."""
+    wanted = fmr_for_gallery(CROWD_FPIR, people)
+    if fmr <= wanted * (1 + ROUNDING):
+        return []
+    if wanted < min(point.fmr for point in calibration.operating_points):
+        return [f"Nothing was measured that is strict enough to make it {_one_in(CROWD_FPIR)}."]
+    strict = np.floor(tau_for(calibration, wanted) * 1000) / 1000  # as it is shown, and not above
+    return [f"At {strict:.3f} it would be {_one_in(CROWD_FPIR)}."]
 
 
 def _one_in(rate: float) -> str:

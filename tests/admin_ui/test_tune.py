@@ -1,6 +1,7 @@
 """The threshold's arithmetic, against a calibration that is known by heart."""
 
 import math
+import re
 
 import pytest
 
@@ -75,6 +76,15 @@ def test_sentence_speaks_of_whole_pictures_and_the_crowd_at_the_door() -> None:
     assert "about once in 10,000" in sentence
     assert "With 20 people at this door, for any of them about once in 5" in sentence
     assert "Of 100 pictures of the right person" in sentence
+
+
+def test_sentence_says_where_the_threshold_belongs_for_so_many_people() -> None:
+    sentence = tune.explain(CALIBRATION, 0.25, people=20)
+    advised = float(re.findall(r"At ([\d.]+) it would be about once in 10,000", sentence)[0])
+    assert 1 - (1 - CALIBRATION.fmr_at(advised)) ** 20 <= 1.001e-4
+    assert "it would be" not in tune.explain(CALIBRATION, advised, people=20)
+    assert "it would be" not in tune.explain(CALIBRATION, 0.25, people=1)
+    assert "Nothing was measured that is strict enough" in tune.explain(CALIBRATION, 0.25, people=10_000)
 
 
 def test_estimated_rates_are_called_estimated() -> None:
