@@ -4,14 +4,15 @@
 #   make test         everything that is checked before a change goes in
 #   make bench        our encoder beside what people would use instead: one table, peers are fetched; docs/encoder.md
 #   make faults       the fault bench at full length, for hours; docs/faults.md
+#   make fuzz         its fuzzing alone, an hour for each target; it fetches atheris, which needs Python 3.11 or newer
 # PYTHON=/path/to/python     another interpreter than the first good one found
 # TORCH_INDEX=URL            PyTorch's index of CPU builds, where the ordinary one has CUDA builds only (2 GB more)
-# ARGS="..."                 for demo, demo-check, bench and faults, handed on: make demo ARGS="--port 8000"
+# ARGS="..."                 for demo, demo-check, bench, faults and fuzz, handed on: make demo ARGS="--port 8000"
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test bench faults faults-short lint format clean screenshots
+.PHONY: help demo demo-check test bench faults faults-short fuzz lint format clean screenshots
 
 DEMO := .venv-demo
 TEST := .venv-test
@@ -45,7 +46,7 @@ touch $(1)/ready
 endef
 
 help:
-	@sed -n 's/^# \?//p' Makefile | sed -n '1,9p'
+	@sed -n 's/^# \?//p' Makefile | sed -n '1,10p'
 
 $(DEMO)/ready: pyproject.toml constraints.txt
 	@$(call MAKE_ENVIRONMENT,$(DEMO),demo)
@@ -94,6 +95,13 @@ faults: $(TEST)/ready
 
 faults-short: $(TEST)/ready
 	exec $(TEST)/bin/python -m tests.faults --short $(ARGS)
+
+$(TEST)/fuzz: $(TEST)/ready
+	$(TEST)/bin/python -m pip install --quiet --no-compile -c constraints.txt -e '.[fuzz]'
+	touch $@
+
+fuzz: $(TEST)/fuzz
+	exec $(TEST)/bin/python -m tests.faults --only fuzz $(ARGS)
 
 screenshots: $(TEST)/ready
 	$(TEST)/bin/python -m tests.browser.screenshots docs/images

@@ -36,8 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.run_part:
         return main_of_part(options.run_part)
     rows = all_rows()
-    chosen = [name.strip() for name in options.only.split(",")] if options.only else list(rows)
-    unknown = [name for name in chosen if name not in rows]
+    named = [name.strip() for name in options.only.split(",")] if options.only else list(rows)
+    # `fuzz` stands for fuzz-photo and all the others; `commands` is a row itself.
+    meant = {name: [name] if name in rows else [row for row in rows if row.startswith(f"{name}-")] for name in named}
+    chosen = [row for found in meant.values() for row in found]
+    unknown = [name for name, found in meant.items() if not found]
     if unknown:
         print(f"There is no row named {', '.join(unknown)}; the rows are: {', '.join(rows)}.", file=sys.stderr)
         return 2

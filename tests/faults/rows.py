@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tests.faults.bench import Row
 
-MODULES = ("broker", "commands", "camera", "offline", "memory", "power", "disk")
+MODULES = ("broker", "commands", "camera", "offline", "memory", "power", "disk", "fuzz")
 
 
 def all_rows() -> dict[str, Row]:

@@ -106,4 +106,4 @@ def page(folder: Path) -> Iterator[Eat]:
         office.stop()
 
 
-TARGETS: Sequence[Target] = (Target("page", seeds, page, 200, limit_mb=2048),)
+TARGETS: Sequence[Target] = (Target("page", seeds, page, 200),)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.mutate import mutated
-from tests.fuzz.target import Target, Watched
+from tests.fuzz.target import LIMITS_MB, Target, Watched
 from tests.fuzz.targets import TARGETS
 
 # Warnings are no errors here: Pillow warns of what is damaged, and Gradio leaves loops to the garbage collector.
@@ -73,5 +73,6 @@ def test_damaged_documents_are_read_or_refused(target: Target, watched: Watched)
     tried()
 
 
-def test_there_are_ten_thousand() -> None:
+def test_there_are_ten_thousand_and_the_bench_knows_all_targets() -> None:
+    assert TARGETS.keys() == LIMITS_MB.keys()
     assert sum(target.examples for target in TARGETS.values()) >= 10_000
