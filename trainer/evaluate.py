@@ -74,7 +74,7 @@ def verification(trial: Trial, tau: float | None = None) -> dict[str, Any]:
         if counts:
             ends[f"tar_at_fmr_{name}"] = interval
     result["intervals"] = ends
-    if trial.folded:
+    if trial.protocol == "lfw":  # with a grey copy of a picture beside it, all pairs would hold one photo twice
         result["all_pairs"] = _all_pairs(trial)
     if tau is not None:
         result["at_bundle_tau_1e-3"] = {
