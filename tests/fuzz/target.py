@@ -25,7 +25,7 @@ LIMITS_MB: Final = {
     **dict.fromkeys(("mqtt-door", "mqtt-lock", "mqtt-office"), 768),
 }
 """Every target's name, and the resident memory that an hour of it may need: atheris and what the target loads (100 to
-300 MB), and where photos are read, one of 40 megapixels (as WebP 765 MB). Here, for the bench, which loads no target."""
+300 MB), and where photos are read, one of 40 megapixels (765 MB as WebP). Here, so that the bench loads none."""
 
 Eat = Callable[[bytes], object]
 
