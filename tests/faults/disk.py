@@ -43,7 +43,7 @@ DISK_WORDS = ("records wait in memory", "cannot be written", "cannot be used")
 
 
 class SmallDisk(Loopback):
-    """The door's state folder, and a door that may not read what its modes forbid, root or not; a context."""
+    """The door's state folder, and a door that may not do what its modes forbid, root or not."""
 
     def __init__(self, folder: Path) -> None:
         """Raises Skipped where there is no root, or no tool for it."""
@@ -58,8 +58,11 @@ class SmallDisk(Loopback):
         self.folder = folder
         self._filler = folder / "filler"
         folder.mkdir(mode=0o700, parents=True)
-        _run("mount", "--make-rprivate", "/")
-        _run("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "tmpfs", str(folder))
+        try:
+            _run("mount", "--make-rprivate", "/")
+            _run("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "tmpfs", str(folder))
+        except OSError as error:
+            raise Skipped(f"no file system can be mounted here: {error}") from error
 
     def inside(self, party: str, command: list[str]) -> list[str]:
         if party != "door":
@@ -99,7 +102,7 @@ class SmallDisk(Loopback):
         self.folder.chmod(0o700)
 
     def forbid_writing(self) -> None:
-        """Folders only, as after a restore under another user: files are replaced, not written over."""
+        """All can be read, as after a restore under another user."""
         for path in (self.folder, self.folder / AUDIT_FOLDER):
             path.chmod(0o500)
         for path in self.folder.rglob("*"):
@@ -150,6 +153,9 @@ def run(part: Part, findings: Findings) -> None:
         half = sorted(name for name in _names(disk.folder) if name not in KNOWN)
         findings.count("half", len(half))
         findings.wrong += [f"{name} was left half-written" for name in half]
+        if findings.wrong:
+            # The file system ends with this process.
+            shutil.copytree(disk.folder, part.folder / "state-as-left")
 
 
 def hurt(rig: Rig, kind: str, begin: Change, end: Change, anew: bool, draw: random.Random, findings: Findings) -> None:
@@ -224,7 +230,7 @@ def _names(folder: Path) -> set[str]:
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     if done.returncode != 0:
-        raise Skipped(f"{' '.join(command)} does not work here: {done.stderr.strip()}")
+        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
 
 
 ROW = Row(
