@@ -34,27 +34,31 @@ def similarity(points: FloatArray, template: FloatArray) -> FloatArray:
     return np.array(matrix, dtype=np.float32)
 
 
-def align(image_bgr: ImageArray, landmarks: FloatArray) -> ImageArray:
+def align(image_bgr: ImageArray, landmarks: FloatArray, border: int = 0) -> ImageArray:
     """The aligned crop of one face.
 
-    image_bgr: uint8[H, W, 3] BGR. landmarks: float32[5, 2] pixels, in the order of face.TEMPLATE
-    -> uint8[112, 112, 3] RGB, black outside the image. Raises BadInput for landmarks that are no face's.
-    InsightFace's norm_crop and OpenCV's FaceRecognizerSF.alignCrop, which bundles are trained on.
+    image_bgr: uint8[H, W, 3] BGR. landmarks: float32[5, 2] pixels, in the order of face.TEMPLATE. border: pixels
+    more on every side, for training -> uint8[112, 112, 3] RGB, black outside the image. Raises BadInput for
+    landmarks that are no face's. InsightFace's norm_crop and OpenCV's FaceRecognizerSF.alignCrop, which bundles are
+    trained on.
     """
-    matrix = similarity(landmarks, TEMPLATE)
+    template, side = TEMPLATE + np.float32(border), CROP_SIZE + 2 * border
+    matrix = similarity(landmarks, template)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < AREA_BELOW_SCALE:
-        image_bgr, landmarks = _shrunk(image_bgr, landmarks, matrix, int(1 / scale))
-        matrix = similarity(landmarks, TEMPLATE)
-    crop = cv2.warpAffine(image_bgr, matrix, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
+        image_bgr, landmarks = _shrunk(image_bgr, landmarks, matrix, int(1 / scale), side)
+        matrix = similarity(landmarks, template)
+    crop = cv2.warpAffine(image_bgr, matrix, (side, side), flags=cv2.INTER_LINEAR)
     return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def _shrunk(image: ImageArray, landmarks: FloatArray, matrix: FloatArray, times: int) -> tuple[ImageArray, FloatArray]:
+def _shrunk(
+    image: ImageArray, landmarks: FloatArray, matrix: FloatArray, times: int, side: int
+) -> tuple[ImageArray, FloatArray]:
     """The part of the image that the crop shows, each `times` x `times` pixels averaged to one; and where the
     landmarks are in it. Whole pixels, because OpenCV averages those ten times faster than fractions.
     """
-    corners = np.array([[0, 0], [CROP_SIZE, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE]])
+    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]])
     seen = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
     left, top = np.maximum(np.floor(seen.min(axis=0)) - 2 * times, 0).astype(int)
     right, bottom = np.ceil(seen.max(axis=0)).astype(int) + 2 * times

@@ -33,7 +33,7 @@ class Augmentation:
 
 def normalise(crops: Tensor) -> Tensor:
     """uint8[N, H, W, 3] -> float32[N, 3, H, W], about -1 to 1. The export graph does the same inside."""
-    return (crops.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
+    return crops.permute(0, 3, 1, 2).float().sub_(PIXEL_MEAN).div_(PIXEL_SCALE)
 
 
 def pixels_of(images: Tensor) -> Tensor:

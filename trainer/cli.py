@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from firmware_config.errors import LatchkeyError
-from trainer.commands import learn, measure, one_shot, pack
+from trainer.commands import learn, measure, one_shot, pack, prepare
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line, in the order of the work."""
     parser = argparse.ArgumentParser(prog="latchkey-trainer", description="Train, measure and bundle the encoder.")
     jobs = parser.add_subparsers(dest="job", required=True)
-    for commands in (learn, measure, one_shot, pack):
+    for commands in (prepare, learn, measure, one_shot, pack):
         commands.add(jobs)
     return parser
 

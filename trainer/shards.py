@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 
+import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from webdataset.gopen import gopen
@@ -17,6 +18,7 @@ from webdataset.shardlists import expand_urls
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from firmware_config.errors import BadInput, LostLink
+from firmware_config.face import ImageArray
 from trainer.data import SHARD_SIZE, Faces
 
 log = logging.getLogger(__name__)
@@ -51,13 +53,13 @@ def read_shards(addresses: Sequence[str], limit: int | None = None) -> Faces:
     crops = np.empty((len(encoded), SHARD_SIZE, SHARD_SIZE, 3), dtype=np.uint8)
     keys: list[str] = []
     for key, data in encoded:
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                if image.size != (SHARD_SIZE, SHARD_SIZE):
-                    raise BadInput(f"{key} is {image.size}; crops in shards are {SHARD_SIZE}x{SHARD_SIZE}.")
-                crops[len(keys)] = np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError, ValueError):
+        crop = _decoded(data)
+        if crop is None:
             continue
+        if crop.shape[:2] != (SHARD_SIZE, SHARD_SIZE):
+            size = f"{crop.shape[1]}x{crop.shape[0]}"
+            raise BadInput(f"{key} is {size}; crops in shards are {SHARD_SIZE}x{SHARD_SIZE}.")
+        crops[len(keys)] = crop
         keys.append(key)
     if not keys:
         raise BadInput(f"The shards {', '.join(addresses)} hold no images that can be read.")
@@ -67,6 +69,18 @@ def read_shards(addresses: Sequence[str], limit: int | None = None) -> Faces:
         )
     _, identities = np.unique([_person(key) for key in keys], return_inverse=True)
     return Faces(crops[: len(keys)], identities.astype(np.int64), tuple(keys))
+
+
+def _decoded(data: bytes) -> ImageArray | None:
+    """uint8[H, W, 3] RGB; None for what is no whole image."""
+    if data[8:12] == b"WEBP":  # the same pixels as Pillow's, in half the time
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    try:  # OpenCV fills what is torn off a JPEG with grey
+        with Image.open(io.BytesIO(data)) as opened:
+            return np.asarray(opened.convert("RGB"))
+    except (UnidentifiedImageError, OSError, ValueError):
+        return None
 
 
 class _Watched(io.RawIOBase):
