@@ -13,6 +13,7 @@ from typing import Final
 from admin_ui.commands.audit import add_audit
 from admin_ui.commands.broker import add_broker
 from admin_ui.commands.doors import add_doors
+from admin_ui.commands.events import add_events
 from admin_ui.commands.people import add_people
 from admin_ui.commands.shared import BAD_ARGUMENTS, FAILED
 from admin_ui.commands.site import add_model, add_site
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add_doors(commands, shared)
     add_broker(commands, shared)
     add_people(commands, shared)
+    add_events(commands, shared)
     add_model(commands, shared)
     add_audit(commands, shared)
     add_demo(commands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import select
@@ -10,13 +11,16 @@ from admin_ui import journal, people, tune
 from admin_ui.acts import record_act
 from admin_ui.models import DoorRow
 from admin_ui.premises import Premises
-from admin_ui.store import find_door
+from admin_ui.store import find_door, utc_now
 from admin_ui.views import Change, DoorOffline, DoorView, EventView, ThresholdView, UnlockAnswer
 from firmware_config.errors import BadInput
 from firmware_config.roster import Policy
 
 RECENT_EVENTS: Final = 200
 """Dots in the threshold's picture: more would hide its curves."""
+
+MOST_DAYS: Final = 36_500
+"""A hundred years."""
 
 
 class Doorkeeping(Premises):
@@ -50,6 +54,12 @@ class Doorkeeping(Premises):
     def events(self, door: str = "", limit: int = 50) -> list[EventView]:
         """The newest first. door: "" for all."""
         return journal.newest_events(self.store, door, limit)
+
+    def prune_events(self, older_than_days: int, by: str) -> int:
+        """Delete what happened before so many days -> how many events. Raises BadInput unless it is 1 to MOST_DAYS."""
+        if not 1 <= older_than_days <= MOST_DAYS:
+            raise BadInput(f"Give a number of days from 1 to {MOST_DAYS}, not {older_than_days}; today's events stay.")
+        return journal.prune_events(self.store, utc_now() - timedelta(days=older_than_days), by)
 
     def threshold(self, door: str) -> ThresholdView:
         """What to draw for a door. Raises BadInput where there is none."""

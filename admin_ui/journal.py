@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import BaseModel
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,9 @@ log = logging.getLogger("latchkey.page.journal")
 
 MAX_EVENTS = 1000
 """Rows that one question may bring."""
+
+PRUNED_AT_ONCE: Final = 5000
+"""Events to a transaction: below a second, and other writers wait for five."""
 
 KEPT_DETAIL: Final = {"runner_up", "quality", "stage_ms", "scene", "by", "why"}
 """What an event's row keeps as JSON; the rest has columns of its own."""
@@ -210,3 +214,27 @@ def _view(row: EventRow) -> EventView:
         scene=detail.scene,
         stage_ms=detail.stage_ms,
     )
+
+
+def prune_events(store: Store, before: datetime, by: str) -> int:
+    """Delete the events of all doors from before a time -> how many. before: aware.
+
+    In pieces, so that the page goes on writing beside it; cut off in the middle, the oldest are gone and the record of
+    acts says nothing yet. Whether a door tells one of its records otherwise than before is then known only for those
+    that are left, and by the door's last head, which stays. Raises BadState.
+    """
+    gone = 0
+    old = select(EventRow.at).where(EventRow.at < before).order_by(EventRow.at)
+    while True:
+        with store.write() as session:
+            # The last of a piece, with all that bear the same time; fewer than a piece: all that are left.
+            last = session.scalar(old.offset(PRUNED_AT_ONCE - 1).limit(1))
+            these = EventRow.at < before if last is None else EventRow.at <= last
+            found = session.scalar(select(func.count()).select_from(EventRow).where(these)) or 0
+            session.execute(delete(EventRow).where(these))
+            gone += found
+            if last is None:
+                record_act(session, by, "prune_events", f"{gone} before {before:%Y-%m-%d %H:%M} UTC")
+                break
+    store.compact()
+    return gone

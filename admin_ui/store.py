@@ -79,10 +79,19 @@ class Store:
 
     def scrub(self) -> None:
         """Fold the write-ahead log into the database, so that what was erased is in neither. Raises BadState."""
+        self._tidy("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def compact(self) -> None:
+        """Write the database anew without what was deleted: secure_delete leaves scraps in half-used pages, and the
+        disk gets nothing back by itself. Writers wait for as long. Raises BadState."""
+        self._tidy("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _tidy(self, *statements: str) -> None:
         if self._engine.dialect.name != "sqlite":
             return
         with _stated(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            for statement in statements:
+                connection.execute(text(statement))
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -174,8 +183,9 @@ def _on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> No
 
 def _on_begin(connection: Connection) -> None:
     # A writer takes its lock at once: two that read first and write later would both fail, not wait.
-    writing = connection.get_execution_options().get(WRITING)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITING) else "BEGIN")
 
 
 @contextlib.contextmanager

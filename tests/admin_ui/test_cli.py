@@ -146,6 +146,7 @@ def test_enrol_list_and_remove_from_a_shell(run: Run, photo: Photo, tmp_path: Pa
         (("door", "unlock", "side"), "no door named 'side'"),
         (("door", "add", "../x"), "cannot name a site or door"),
         (("model", "ship", "{folder}/admin.toml"), "not a whole bundle file"),
+        (("events", "prune", "--older-than", "0"), "from 1 to 36500, not 0"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_with_code_1(
@@ -195,6 +196,11 @@ def test_serve_answers_and_ends_cleanly_on_sigterm(admin_toml: Path) -> None:
             output = process.stdout.read().decode() if process.stdout else ""
         assert "The page is at http://127.0.0.1" in output
         assert "Traceback" not in output, output
+
+
+def test_old_events_are_pruned(run: Run) -> None:
+    code, out, _ = run("events", "prune", "--older-than", "90")
+    assert (code, out) == (0, "0 events older than 90 days are deleted; the record of acts says so.\n")
 
 
 def test_the_record_of_acts_is_verified_and_exported(run: Run, admin_toml: Path, tmp_path: Path) -> None:

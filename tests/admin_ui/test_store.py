@@ -12,9 +12,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select
 
+import admin_ui.journal
 import admin_ui.store
 from admin_ui.acts import read_acts, record_act
-from admin_ui.journal import keep_events, newest_events
+from admin_ui.journal import keep_events, newest_events, prune_events
 from admin_ui.models import ActRow, Base
 from admin_ui.store import Store, open_store
 from firmware_config.errors import BadState
@@ -107,6 +108,21 @@ def test_an_event_that_comes_twice_is_kept_once(store: Store) -> None:
     assert keep_events(store, {"front": [event(1), event(2), event(1)]}) == 2
     assert keep_events(store, {"front": [event(2), event(3)]}) == 1
     assert [one.id[-1] for one in newest_events(store, "", 10)] == ["3", "2", "1"]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_old_events_are_deleted_and_the_record_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, at_once: int
+) -> None:
+    monkeypatch.setattr(admin_ui.journal, "PRUNED_AT_ONCE", at_once)
+    keep_events(store, {"front": [event(number) for number in range(8)], "back": [event(2), event(9)]})
+    assert prune_events(store, event(6)[0].at, "boss") == 7
+    assert {one.id[-1] for one in newest_events(store, "", 100)} == {"6", "7", "9"}
+    assert prune_events(store, event(6)[0].at, "boss") == 0
+    with store.read() as session:
+        acts = list(read_acts(session))
+    assert [act["subject"] for act in acts] == ["7 before 2026-01-01 12:06 UTC", "0 before 2026-01-01 12:06 UTC"]
+    assert f"{3:032x}".encode() not in b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
 
 
 def test_events_of_two_doors_do_not_hide_each_other(store: Store) -> None:
