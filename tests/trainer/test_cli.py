@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+import device
 from firmware_config.bundle import BundleRefused, read_bundle
+from firmware_config.face import ImageArray
 from firmware_config.keys import SigningKey, VerifyKey
 from trainer import calibrate, gate, train
 from trainer.cli import main
@@ -80,6 +84,12 @@ def test_from_a_run_to_a_signed_bundle(
     # Untrained, the network's outputs are smaller than a step of int8: a little training makes them real.
     faces, split = train.load_faces(config, shard_folder)
     train.train(config, faces, split, tmp_path / "run", lambda _line: None)
+    report = tmp_path / "report.html"
+    assert main(["evaluate", str(tmp_path / "run"), "--data", str(shard_folder), "--report", str(report)]) == 0
+    assert "held-out: EER" in capsys.readouterr().out
+    assert "data:image/png" not in report.read_text()  # CelebA's faces stay out
+    assert main(["evaluate", str(tmp_path / "run"), "--protocol", "lfw"]) == 2
+    assert "bundle it first" in _sentence(capsys)
     key, bundle = tmp_path / "release.key", tmp_path / "tiny.latchkey"
     assert main(["keygen", str(key)]) == 0
     arguments = ["bundle", str(tmp_path / "run"), "--out", str(bundle), "--name", "tiny", "--version", "1.2.3"]
@@ -102,6 +112,21 @@ def test_from_a_run_to_a_signed_bundle(
     shown = json.loads(capsys.readouterr().out)
     assert shown["manifest"]["encoder_id"] == read.manifest.encoder_id
     assert shown["signature"] == "by release.pub"
+
+
+def test_what_the_encoder_looked_at_is_a_picture(
+    tmp_path: Path, att: dict[int, list[ImageArray]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = [tmp_path / f"{number}.png" for number in range(2)]
+    for number, path in enumerate(photos):
+        path.write_bytes(cv2.imencode(".png", att[5][number])[1].tobytes())
+    default, out = str(Path(device.__file__).parent / "models/default.latchkey"), tmp_path / "looked-at.png"
+    assert main(["occlusion", default, *map(str, photos), "--out", str(out)]) == 0
+    assert "distance 0." in capsys.readouterr().out
+    assert cv2.imdecode(np.frombuffer(out.read_bytes(), np.uint8), cv2.IMREAD_COLOR).shape[1] > 400
+    photos[1].write_bytes(b"no picture")
+    assert main(["occlusion", default, *map(str, photos), "--out", str(out)]) == 2
+    assert "1.png is not an image" in _sentence(capsys)
 
 
 def test_help_does_not_wait_for_torch() -> None:
