@@ -127,8 +127,6 @@ class Disk:
         elif call.what is What.RENAME:
             assert call.other.parent == call.path.parent, f"{call.path} went to another folder, which is not played"
             parent.change(name, call.other.name, parent.cache[name])
-        elif call.what is What.LINK:
-            self._folder(call.other.parent).change("", call.other.name, parent.cache[name])
         else:
             self._touch(call)
 

@@ -30,8 +30,7 @@ class What(enum.IntEnum):
     SYNC = 5
     RENAME = 6
     UNLINK = 7
-    LINK = 8
-    UNFOLLOWED = 9
+    UNFOLLOWED = 8
 
 
 @dataclass(frozen=True)

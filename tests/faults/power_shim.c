@@ -2,7 +2,8 @@
  *
  * POWER_FOLDER: the folder, an absolute path without links. POWER_LOG: where to write. POWER_KILL_AT: SIGKILL instead of
  * change number n, counted from 1; 0 or unset: never. power_log.py reads the log. A call that changes files in a way that
- * is not followed here (sendfile, a shared writable mapping, ...) is written down too, and power_log.py refuses the log.
+ * is not followed here (sendfile, a shared writable mapping, ...) is written down too, and power_log.py refuses the log;
+ * one that is not even seen makes power.py's comparison of its disk with the real folder fail.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,7 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { CREATE = 1, MKDIR, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, LINK, UNFOLLOWED };
+enum { CREATE = 1, MKDIR, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, UNFOLLOWED };
 
 struct entry { /* then both paths and the data; all fields little-endian as the machine has them */
     uint32_t what, path_bytes, other_bytes, data_bytes;
@@ -164,8 +165,6 @@ int __open_2(const char *path, int flags) { return open_at(AT_FDCWD, path, flags
 int __open64_2(const char *path, int flags) { return open_at(AT_FDCWD, path, flags, 0); }
 int __openat_2(int at, const char *path, int flags) { return open_at(at, path, flags, 0); }
 int __openat64_2(int at, const char *path, int flags) { return open_at(at, path, flags, 0); }
-int creat(const char *path, mode_t mode) { return open_at(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode); }
-int creat64(const char *path, mode_t mode) { return open_at(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode); }
 
 static uint64_t place(int file) {
     struct stat found;
@@ -196,38 +195,6 @@ ssize_t pwrite64(int file, const void *data, size_t bytes, off64_t offset) {
 
 ssize_t pwrite(int file, const void *data, size_t bytes, off_t offset) { return pwrite64(file, data, bytes, offset); }
 
-ssize_t writev(int file, const struct iovec *parts, int number) {
-    char path[PATH_MAX];
-    REAL(ssize_t, writev, int, const struct iovec *, int);
-    if (!watched(file, path)) return real(file, parts, number);
-    ssize_t all = 0;
-    for (int part = 0; part < number; part++) {
-        ssize_t done = write(file, parts[part].iov_base, parts[part].iov_len);
-        if (done < 0) return all ? all : done;
-        all += done;
-        if ((size_t)done < parts[part].iov_len) break;
-    }
-    return all;
-}
-
-ssize_t pwritev(int file, const struct iovec *parts, int number, off_t offset) {
-    char path[PATH_MAX];
-    REAL(ssize_t, pwritev, int, const struct iovec *, int, off_t);
-    if (!watched(file, path)) return real(file, parts, number, offset);
-    ssize_t all = 0;
-    for (int part = 0; part < number; part++) {
-        ssize_t done = pwrite64(file, parts[part].iov_base, parts[part].iov_len, offset + all);
-        if (done < 0) return all ? all : done;
-        all += done;
-        if ((size_t)done < parts[part].iov_len) break;
-    }
-    return all;
-}
-
-ssize_t pwritev64(int file, const struct iovec *parts, int number, off64_t offset) {
-    return pwritev(file, parts, number, offset);
-}
-
 int ftruncate64(int file, off64_t size) {
     char path[PATH_MAX];
     REAL(int, ftruncate64, int, off64_t);
@@ -239,18 +206,6 @@ int ftruncate64(int file, off64_t size) {
 }
 
 int ftruncate(int file, off_t size) { return ftruncate64(file, size); }
-
-int truncate64(const char *path, off64_t size) {
-    char whole[PATH_MAX];
-    REAL(int, truncate64, const char *, off64_t);
-    if (!resolve(AT_FDCWD, path, whole)) return real(path, size);
-    enter();
-    int code = real(path, size);
-    leave(code == 0, TRUNCATE, whole, "", inode_at(whole), (uint64_t)size, "", 0);
-    return code;
-}
-
-int truncate(const char *path, off_t size) { return truncate64(path, size); }
 
 int fsync(int file) {
     char path[PATH_MAX];
@@ -264,18 +219,14 @@ int fsync(int file) {
 
 int fdatasync(int file) { return fsync(file); }
 
-static int two(int code, uint32_t what, const char *from, const char *to) {
-    leave(code == 0, what, from, to, inode_at(to), 0, "", 0);
-    return code;
-}
-
 int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned flags) {
     char source[PATH_MAX], target[PATH_MAX];
     int out = resolve(from_at, from, source), in = resolve(to_at, to, target);
     if (!in && !out) return (int)syscall(SYS_renameat2, from_at, from, to_at, to, flags);
     enter();
-    return two((int)syscall(SYS_renameat2, from_at, from, to_at, to, flags), in && out && !flags ? RENAME : UNFOLLOWED,
-               source, target);
+    int code = (int)syscall(SYS_renameat2, from_at, from, to_at, to, flags);
+    leave(code == 0, in && out && !flags ? RENAME : UNFOLLOWED, source, target, 0, 0, "", 0);
+    return code;
 }
 
 int renameat(int from_at, const char *from, int to_at, const char *to) {
@@ -283,16 +234,6 @@ int renameat(int from_at, const char *from, int to_at, const char *to) {
 }
 
 int rename(const char *from, const char *to) { return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0); }
-
-int linkat(int from_at, const char *from, int to_at, const char *to, int flags) {
-    char source[PATH_MAX], target[PATH_MAX];
-    if (!resolve(to_at, to, target)) return (int)syscall(SYS_linkat, from_at, from, to_at, to, flags);
-    int followed = resolve(from_at, from, source);
-    enter();
-    return two((int)syscall(SYS_linkat, from_at, from, to_at, to, flags), followed ? LINK : UNFOLLOWED, source, target);
-}
-
-int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
 
 int unlinkat(int at, const char *path, int flags) {
     char whole[PATH_MAX];
@@ -317,6 +258,7 @@ int mkdirat(int at, const char *path, mode_t mode) {
 
 int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode); }
 
+/* Calls that nothing here uses, or that cannot be followed: the log says so, and its reader refuses it. */
 static void unfollowed(int file, const char *call) {
     char path[PATH_MAX];
     if (!watched(file, path)) return;
@@ -324,27 +266,26 @@ static void unfollowed(int file, const char *call) {
     leave(1, UNFOLLOWED, path, call, 0, 0, "", 0);
 }
 
-ssize_t sendfile64(int out, int in, off64_t *offset, size_t bytes) {
-    REAL(ssize_t, sendfile64, int, int, off64_t *, size_t);
-    unfollowed(out, "sendfile");
-    return real(out, in, offset, bytes);
-}
+#define UNFOLLOWED_CALL(type, name, file, parameters, arguments) \
+    type name parameters {                                       \
+        static type(*real) parameters;                           \
+        if (!real) real = (type(*) parameters)dlsym(RTLD_NEXT, #name); \
+        unfollowed(file, #name);                                 \
+        return real arguments;                                   \
+    }
 
-ssize_t sendfile(int out, int in, off_t *offset, size_t bytes) { return sendfile64(out, in, offset, bytes); }
-
-ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t bytes, unsigned flags) {
-    REAL(ssize_t, copy_file_range, int, off64_t *, int, off64_t *, size_t, unsigned);
-    unfollowed(out, "copy_file_range");
-    return real(in, in_at, out, out_at, bytes, flags);
-}
-
-int posix_fallocate64(int file, off64_t offset, off64_t bytes) {
-    REAL(int, posix_fallocate64, int, off64_t, off64_t);
-    unfollowed(file, "posix_fallocate");
-    return real(file, offset, bytes);
-}
-
-int posix_fallocate(int file, off_t offset, off_t bytes) { return posix_fallocate64(file, offset, bytes); }
+UNFOLLOWED_CALL(ssize_t, writev, file, (int file, const struct iovec *parts, int number), (file, parts, number))
+UNFOLLOWED_CALL(ssize_t, pwritev, file, (int file, const struct iovec *parts, int number, off_t offset),
+                (file, parts, number, offset))
+UNFOLLOWED_CALL(ssize_t, pwritev64, file, (int file, const struct iovec *parts, int number, off64_t offset),
+                (file, parts, number, offset))
+UNFOLLOWED_CALL(ssize_t, sendfile, out, (int out, int in, off_t *offset, size_t bytes), (out, in, offset, bytes))
+UNFOLLOWED_CALL(ssize_t, sendfile64, out, (int out, int in, off64_t *offset, size_t bytes), (out, in, offset, bytes))
+UNFOLLOWED_CALL(ssize_t, copy_file_range, out,
+                (int in, off64_t *in_at, int out, off64_t *out_at, size_t bytes, unsigned flags),
+                (in, in_at, out, out_at, bytes, flags))
+UNFOLLOWED_CALL(int, posix_fallocate, file, (int file, off_t offset, off_t bytes), (file, offset, bytes))
+UNFOLLOWED_CALL(int, posix_fallocate64, file, (int file, off64_t offset, off64_t bytes), (file, offset, bytes))
 
 void *mmap64(void *address, size_t bytes, int rights, int flags, int file, off64_t offset) {
     if (file >= 0 && (flags & MAP_SHARED) && (rights & PROT_WRITE)) unfollowed(file, "mmap");
