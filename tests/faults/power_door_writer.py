@@ -78,7 +78,9 @@ class Hand(Camera):
         def health(message: Health) -> None:
             tell(head=[message.audit_seq, message.audit_head])
 
-        link.say_applied, link.say_event, link.say_health = applied, event, health  # type: ignore[method-assign]
+        link.say_applied = applied  # type: ignore[method-assign]
+        link.say_event = event  # type: ignore[method-assign]
+        link.say_health = health  # type: ignore[method-assign]
         applied(daemon._holdings.applied())
         self._send_again(daemon)
         return self
@@ -163,7 +165,7 @@ class Hand(Camera):
         return list(self._offers[-1]["people"]) if self._offers else []
 
     def _roster(self, daemon: Daemon, people: list[str], encoder_id: str = "") -> None:
-        last = self._offers[-1] if self._offers else {"encoder": daemon._holdings.active.manifest.encoder_id}
+        last: Word = self._offers[-1] if self._offers else {"encoder": daemon._holdings.active.manifest.encoder_id}
         offer = {
             "generation": last.get("generation", 0) + 1,
             "encoder": encoder_id or last["encoder"],
@@ -208,7 +210,7 @@ def main() -> int:
     """FOLDER SEED ACTS -> the daemon's exit code."""
     folder = Path(sys.argv[1])
     hand = Hand(folder, int(sys.argv[2]), int(sys.argv[3]))
-    device.stores.Audit = partial(Audit, segment_records=SEGMENT_RECORDS)  # type: ignore[assignment,misc]
+    vars(device.stores)["Audit"] = partial(Audit, segment_records=SEGMENT_RECORDS)
     settings = folder / "door.toml"
     outfit = Outfit(
         open_camera=lambda _settings: hand,
