@@ -1,0 +1,45 @@
+"""The commands that prepare images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from firmware_config.face import ImageArray
+from tests.trainer.test_style import dim_frames
+from trainer.cli import main
+
+
+def test_style_shows_faces_before_and_after(
+    att: dict[int, list[ImageArray]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dim_frames(tmp_path, 6)
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff")
+    assert main(["style", "--frames", str(tmp_path), "--out", str(tmp_path / "out" / "style.png")]) == 0
+    assert "6 frames read, 1 left out" in capsys.readouterr().out
+    picture = cv2.imread(str(tmp_path / "out" / "style.png"))
+    camera, before, after = (picture[part].mean() for part in _rows(picture))
+    assert abs(after - camera) < abs(before - camera)
+
+
+def _rows(picture: ImageArray) -> list[slice]:
+    third = picture.shape[0] // 3
+    return [slice(i * third, (i + 1) * third) for i in range(3)]
+
+
+def test_style_without_frames_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["style", "--frames", str(tmp_path), "--out", str(tmp_path / "style.png")]) == 2
+    assert "no frame of a camera" in capsys.readouterr().err
+
+
+def test_bench_data_counts_crops_a_second(shard_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench-data", "--data", str(shard_folder), "--crops", "40", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["crops"] == 40
+    assert 0 < result["on"] < result["off"]
+    assert result["from_shards_on"] < result["from_shards_off"] < min(result["decode"], result["off"])
+    assert main(["bench-data", "--data", str(shard_folder), "--crops", "40"]) == 0
+    assert "every step on every image" in capsys.readouterr().out
