@@ -78,9 +78,7 @@ class Hand(Camera):
         def health(message: Health) -> None:
             tell(head=[message.audit_seq, message.audit_head])
 
-        link.say_applied = applied  # type: ignore[method-assign]
-        link.say_event = event  # type: ignore[method-assign]
-        link.say_health = health  # type: ignore[method-assign]
+        vars(link).update(say_applied=applied, say_event=event, say_health=health)
         applied(daemon._holdings.applied())
         self._send_again(daemon)
         return self
