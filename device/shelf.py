@@ -22,7 +22,7 @@ from pydantic import Field
 
 from firmware_config.errors import BadState
 from firmware_config.files import drop_half_written, sync_folder, write_atomic
-from firmware_config.messages import Message, MessageRefused, decode, encode
+from firmware_config.messages import Count, Message, MessageRefused, decode, encode
 
 ROSTER = "roster.sealed"
 MODEL = "model.latchkey"
@@ -35,7 +35,7 @@ class Marks(Message):
     """generation, version: the highest that the door has run. permitted: encoder_id of a lower version that the
     administrator signed a rollback to, and that the door went back to."""
 
-    generation: int = Field(default=0, ge=0)
+    generation: Count = 0
     version: str = Field(default="", pattern=r"^(\d{1,5}\.\d{1,5}\.\d{1,5})?$")
     permitted: str = ""
 

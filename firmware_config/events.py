@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from firmware_config.keys import SecretKey
 from firmware_config.messages import Count, Message, Topics, seal, unseal
@@ -40,6 +40,15 @@ class Event(Message):
     outcome: Literal["granted", "denied", "notice"]
     reason: str = Field(max_length=64)
     detail: bytes = b""
+
+    @field_validator("at")
+    @classmethod
+    def _on_the_calendar(cls, at: datetime) -> datetime:
+        try:
+            at.astimezone(timezone.utc)
+        except (OverflowError, ValueError) as error:
+            raise ValueError("no time that there is in UTC") from error
+        return at
 
 
 def seal_event(

@@ -112,7 +112,8 @@ HoldMs = Annotated[int, Field(ge=200, le=60_000)]
 """Milliseconds that the relay stays on: below 200 no strike moves, above a minute the door stands open."""
 
 
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+MAX_COUNT: Final = 2**31 - 1
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 """What the store keeps, PostgreSQL's integer: at one record a second, 68 years."""
 
 

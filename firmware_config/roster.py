@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from firmware_config.errors import BadInput
 from firmware_config.face import EMBEDDING_SIZE, MAX_DISTANCE, FloatArray
 from firmware_config.keys import SIGNATURE_BYTES, SecretKey, SigningKey, VerifyKey
-from firmware_config.messages import LARGE, HoldMs, Message, MessageRefused, Topics, decode, encode
+from firmware_config.messages import LARGE, MAX_COUNT, HoldMs, Message, MessageRefused, Topics, decode, encode
 
 ROSTER_CONTEXT: Final = b"latchkey-roster-1|"
 """Before the signed bytes, so that no signature over another kind of document can pass for a roster's."""
@@ -100,7 +100,7 @@ class Roster(Message):
 
     site: str
     door: str
-    generation: int = Field(ge=1)
+    generation: int = Field(ge=1, le=MAX_COUNT)
     encoder_id: str = Field(pattern=r"^[0-9a-f]{64}$")
     policy: Policy
     people: list[Person] = Field(default_factory=list, max_length=1_000_000)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from firmware_config.errors import BadInput
+from firmware_config.messages import MAX_COUNT
 
 LONGEST_TEXT: Final = 10_000
 """Characters: what is said about a text of somebody is repeated to them."""
-MAX_COUNT: Final = 2**31 - 1
 
 
 def text(value: object, name: str) -> str:

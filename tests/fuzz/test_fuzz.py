@@ -17,16 +17,23 @@ from hypothesis import strategies as st
 from tests.fuzz.mutate import mutated
 from tests.fuzz.target import LIMITS_MB, Target, Watched
 from tests.fuzz.targets import TARGETS
+from tests.makers import encoder_id
 
 # Warnings are no errors here: Pillow warns of what is damaged, and Gradio leaves loops to the garbage collector.
 pytestmark = [pytest.mark.fuzz, pytest.mark.filterwarnings("ignore")]
 
+UNENDING = b"1" + b"0" * 30
+EVENT = b'{"id": "00000000-0000-0000-0000-000000000007", "at": "%s", "outcome": "granted", "reason": "granted"}'
+ROSTER = b'{"site": "office", "door": "front", "generation": %s, "policy": {"tau": 0.9, "tau_strict": 0.7}, '
+ROSTER += b'"encoder_id": "' + encoder_id(1).encode() + b'"}'
 KNOWN = [
     ("door-toml", b"board = " + b"9" * 5000),
     ("admin-toml", b"site = " + b"[" * 5000),
     ("training-toml", b"a." * 5000 + b"a = 1"),
     ("kept", b'{"a":' * 5000),
-    ("mqtt-office", b'health \n{"software": "0.2.0", "audit_seq": 1' + b"0" * 30 + b', "audit_head": "x"}'),
+    ("mqtt-office", b'health \n{"software": "0.2.0", "audit_seq": ' + UNENDING + b', "audit_head": "x"}'),
+    ("mqtt-office", b"event \n" + EVENT % b"0001-01-01T00:00:00+14:00"),
+    ("mqtt-door", b"roster signed\n" + ROSTER % UNENDING),
     ("page", b'events application/json\n{"data": ["front", null]}'),
     ("page", b'events application/json\n{"data": ["\\ud800", 5]}'),
     ("page", b'events application/json\n{"data\xff": 1}'),
