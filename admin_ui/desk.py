@@ -18,6 +18,7 @@ from admin_ui.models import DoorRow
 from admin_ui.rollout import roll
 from admin_ui.store import Store, find_door
 from admin_ui.views import DoorNews, DoorView
+from firmware_config.calibration import Calibration
 from firmware_config.errors import BadInput, BadState, LatchkeyError
 from firmware_config.events import Event, EventDetail, open_event
 from firmware_config.messages import Applied, Health, Topics
@@ -41,12 +42,15 @@ class FrontDesk:
         keyring: Keyring,
         store: Store,
         model_file: Callable[[], tuple[str, bytes]],
+        calibration: Callable[[], Calibration],
     ) -> None:
-        """model_file: -> encoder_id and the site-signed file of the bundle in force. Raises BadState."""
+        """model_file: -> encoder_id and the site-signed file of the bundle in force. calibration: that bundle's.
+        Raises BadState."""
         self._site = site
         self._keyring = keyring
         self._store = store
         self._model_file = model_file
+        self._calibration = calibration
         # Two changes at once must not be published in the wrong order: the retained roster has to be the newest.
         self._sending = threading.Lock()
         self._sent: dict[str, int] = {}
@@ -56,10 +60,18 @@ class FrontDesk:
         """Doors whose last word about their audit fell short of what was seen of it."""
         self.link = PageLink(site, broker, self)
 
-    def roll(self, session: Session, doors: Iterable[DoorRow], policy: Policy | None = None) -> None:
-        """New rosters in the caller's transaction; send() afterwards."""
+    def roll(
+        self,
+        session: Session,
+        doors: Iterable[DoorRow],
+        policy: Policy | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        """New rosters in the caller's transaction; send() afterwards. calibration: of an encoder that this very
+        transaction puts in force."""
+        measured = self._calibration if calibration is None else lambda: calibration
         for door in doors:
-            roll(session, door, self._site, self._keyring, policy=policy)
+            roll(session, door, self._site, self._keyring, calibration=measured, policy=policy)
 
     def send(self, doors: Iterable[str], *, model: bool = False) -> tuple[DoorNews, ...]:
         """Publish each door's newest roster, the bundle in force before it where `model` says so."""

@@ -19,6 +19,14 @@ from firmware_config.roster import Policy
 RECENT_EVENTS: Final = 200
 """Dots in the threshold's picture: more would hide its curves."""
 
+LEAP: Final = 100_000
+"""Lists that a store may have sent after its backup: one every five minutes for a year."""
+
+FOLLOWS: Final = "It follows the number of people at this door until somebody sets it."
+
+MOST_FPIR: Final = 0.01
+"""One stranger in a hundred: whoever wants more has no use for a lock."""
+
 MOST_DAYS: Final = 36_500
 """A hundred years."""
 
@@ -51,6 +59,19 @@ class Doorkeeping(Premises):
         sentence = f"{door} is unlocked." if answer.ok else answer.sentence or f"{door} refused: {answer.reason}."
         return UnlockAnswer(answer.ok, answer.reason, sentence)
 
+    def overtake(self, by: str, why: str) -> int:
+        """Number every door's list past any that it may have had from a store that is lost -> how many doors.
+
+        A door takes no list with a lower number than it has run. Nothing is sent: the page does when it starts.
+        """
+        with self._changing, self.store.write() as session:
+            rows = session.scalars(select(DoorRow).order_by(DoorRow.name)).all()
+            for row in rows:
+                row.generation += LEAP
+            self._desk.roll(session, rows)
+            record_act(session, by, "overtake", why)
+        return len(rows)
+
     def events(self, door: str = "", limit: int = 50) -> list[EventView]:
         """The newest first. door: "" for all."""
         return journal.newest_events(self.store, door, limit)
@@ -70,12 +91,14 @@ class Doorkeeping(Premises):
     def explain_tau(self, door: str, tau: float) -> str:
         """What this threshold would mean, for a person: false matches and false rejections in whole numbers."""
         with self.store.read() as session:
-            count = people.count_people(session, find_door(session, door).name)
-        return tune.explain(self._sight.current().calibration, tau, count)
+            row = find_door(session, door)
+            count, policy = people.count_people(session, row.name), Policy.model_validate(row.policy)
+        sentences = tune.explain(self._sight.current().calibration, tau, count)
+        return f"{sentences} {FOLLOWS}" if policy.fpir is not None and tau == policy.tau else sentences
 
     def set_tau(self, door: str, tau: float, by: str) -> Change:
-        """Change a door's threshold and send it. Raises BadInput outside the slider's range, DoorOffline while the
-        door cannot be reached: then nothing is changed."""
+        """Change a door's threshold and send it; from then on it does not follow the number of people. Raises BadInput
+        outside the slider's range, DoorOffline while the door cannot be reached: then nothing is changed."""
         calibration = self._sight.current().calibration
         with self._changing:
             policy = self._policy(door)
@@ -90,10 +113,25 @@ class Doorkeeping(Premises):
             with self.store.write() as session:
                 row = find_door(session, door)
                 changed = tune.with_tau(Policy.model_validate(row.policy), calibration, tau)
-                self._desk.roll(session, [row], changed)
+                self._desk.roll(session, [row], changed.model_copy(update={"fpir": None}))
                 record_act(session, by, "set_tau", f"{door}: {policy.tau:.3f} -> {tau:.3f}")
             news = self._desk.send([door])
         return Change(f"The threshold of {door} is {tau:.3f}.", news)
+
+    def follow_gallery(self, door: str, fpir: float, by: str) -> Change:
+        """Have a door's threshold follow the number of its people, so that one picture of a stranger opens at most with
+        the chance `fpir`, from now on and with every list. Raises BadInput unless it is above 0 and at most 0.01."""
+        if not 0.0 < fpir <= MOST_FPIR:
+            raise BadInput(f"A chance for strangers is above 0 and at most {MOST_FPIR:g}, not {fpir:g}.")
+        with self._changing:
+            with self.store.write() as session:
+                row = find_door(session, door)
+                policy = Policy.model_validate(row.policy)
+                self._desk.roll(session, [row], policy.model_copy(update={"fpir": fpir}))
+                tau = Policy.model_validate(row.policy).tau
+                record_act(session, by, "follow_gallery", f"{door}: {fpir:g}, {policy.tau:.3f} -> {tau:.3f}")
+            news = self._desk.send([door])
+        return Change(f"The threshold of {door} is {tau:.3f}. {FOLLOWS}", news)
 
     def may_home_assistant_unlock(self, door: str) -> bool:
         """Raises BadInput where there is no such door."""

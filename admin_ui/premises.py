@@ -44,7 +44,14 @@ class Premises:
         self._shelf = shelf.Shelf(settings.state, self._keyring.site, default_bundle)
         self._sight = SightKeeper(self._shelf, self.store, make_eyes)
         self._check = PasswordCheck(self.store)
-        self._desk = FrontDesk(self.site, settings.broker, self._keyring, self.store, self._model_file)
+        self._desk = FrontDesk(
+            self.site,
+            settings.broker,
+            self._keyring,
+            self.store,
+            self._model_file,
+            lambda: self._sight.current().calibration,
+        )
         self.link = self._desk.link
         # One change at a time in this process; the store's own lock keeps other processes apart.
         self._changing = threading.Lock()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
 from admin_ui.keyring import Keyring
 from admin_ui.models import DoorRow, MembershipRow, ModelRow, PersonRow, PortraitRow, TemplateRow
+from admin_ui.tune import for_gallery
+from firmware_config.calibration import Calibration
 from firmware_config.errors import BadInput
 from firmware_config.keys import SecretKey
 from firmware_config.messages import LARGE
@@ -69,15 +73,20 @@ def roll(
     site: str,
     keyring: Keyring,
     *,
+    calibration: Callable[[], Calibration],
     policy: Policy | None = None,
 ) -> None:
     """A new roster for a door, in the caller's transaction: the generation rises by one.
 
-    policy: none keeps the one that it has. The people are those with templates under door.encoder_id.
+    calibration: of the encoder that the roster is for. policy: none keeps the one that it has, with the threshold for
+    as many people as there are now, where it follows them. The people are those with templates under door.encoder_id.
     Raises BadState, SealRefused, BadInput (too many people).
     """
-    if policy is not None:
-        door.policy = policy.model_dump(mode="json")
+    rule = policy or Policy.model_validate(door.policy)
+    people = roster_people(session, door.name, door.encoder_id, keyring.store)
+    if rule.fpir is not None:
+        rule = for_gallery(rule, calibration(), sum(len(person.templates) for person in people))
+    door.policy = rule.model_dump(mode="json")
     door.generation += 1
     session.flush()
     roster = Roster(
@@ -85,9 +94,9 @@ def roll(
         door=door.name,
         generation=door.generation,
         encoder_id=door.encoder_id,
-        policy=Policy.model_validate(door.policy),
+        policy=rule,
         rollback_to=door.encoder_id if gone_back(session, door.encoder_id) else "",
-        people=roster_people(session, door.name, door.encoder_id, keyring.store),
+        people=people,
     )
     door.roster = seal_roster(roster, keyring.site, keyring.door(door.name).door)
     if len(door.roster) > LARGE:

@@ -40,7 +40,8 @@ class Office(Personnel, Doorkeeping, Admission):
                 for row in rows:
                     row.encoder_id = eyes.encoder_id
                     policy = Policy.model_validate(row.policy)
-                    self._desk.roll(session, [row], tune.same_fmr(policy, before.calibration, bundle.calibration))
+                    same = tune.same_fmr(policy, before.calibration, bundle.calibration)
+                    self._desk.roll(session, [row], same, bundle.calibration)
                 record_act(session, by, "ship_model", f"{name} ({eyes.encoder_id[:12]}), {made} templates")
             news = self._desk.send([row.name for row in rows], model=True)
         return Change(f"The encoder {name} is sent; {made} templates were made for it.", news)

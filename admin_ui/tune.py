@@ -56,6 +56,14 @@ def policy_at(calibration: Calibration, fmr: float = DEFAULT_FMR, base: Policy |
     return with_tau(base or Policy(tau=tau, tau_strict=LOWEST_TAU), calibration, tau)
 
 
+def for_gallery(policy: Policy, calibration: Calibration, templates: int) -> Policy:
+    """The same rule for a list of so many templates: tau follows where Policy.fpir says so, as far as the bundle has
+    measured."""
+    if policy.fpir is None:
+        return policy
+    return policy_at(calibration, fmr_for_gallery(policy.fpir, max(templates, 1)), base=policy)
+
+
 def same_fmr(policy: Policy, before: Calibration, after: Calibration) -> Policy:
     """The same rule under another encoder: the threshold moves to where errors are as rare as they were."""
     return policy_at(after, before.fmr_at(policy.tau), base=policy)

@@ -35,6 +35,9 @@ class Policy(Message):
     """Same person when the distance is at most this."""
     tau_strict: float = Field(ge=0.05, le=MAX_DISTANCE)
     """What tau becomes while the guard is raised."""
+    fpir: float | None = Field(default=None, gt=0, lt=1)
+    """For the page alone: it sets tau with every list so that one picture of a stranger opens at most so often,
+    however many templates it is compared with. None: tau was set by hand."""
     margin: float = Field(default=0.05, ge=0, le=1)
     """Two people within tau and closer than this to each other: ambiguous."""
     votes_needed: int = Field(default=3, ge=1, le=15)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from admin_ui.commands.shared import FAILED, OK, office_at, report, whoever
+from firmware_config.errors import BadInput
 from firmware_config.settings import BrokerSettings, load_admin
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def add_doors(commands: Commands, shared: argparse.ArgumentParser) -> None:
     tau = door.add_parser("tau", parents=[shared], help="show or change a door's threshold")
     tau.add_argument("name")
     tau.add_argument("tau", type=float, nargs="?", help="distance, 0 to 2")
+    tau.add_argument("--fpir", type=float, metavar="RATE", help="let it follow the number of people: 1e-4 is usual")
     tau.set_defaults(command=_door_tau)
     house = door.add_parser("home-assistant", parents=[shared], help="show or change whether Home Assistant may unlock")
     house.add_argument("name")
@@ -120,7 +122,12 @@ def _door_home_assistant(options: argparse.Namespace) -> int:
 
 
 def _door_tau(options: argparse.Namespace) -> int:
-    with office_at(options, connect=options.tau is not None) as office:
+    if options.tau is not None and options.fpir is not None:
+        raise BadInput("Give a threshold, or --fpir to have it follow the number of people; not both.")
+    changes = options.tau is not None or options.fpir is not None
+    with office_at(options, connect=changes) as office:
+        if options.fpir is not None:
+            report(office, office.follow_gallery(options.name, options.fpir, whoever()))
         if options.tau is not None:
             office.link.wait_until(lambda: office.link.presence(options.name).online, RETAINED_S)
             report(office, office.set_tau(options.name, options.tau, whoever()))

@@ -146,6 +146,7 @@ def test_enrol_list_and_remove_from_a_shell(run: Run, photo: Photo, tmp_path: Pa
         (("door", "unlock", "side"), "no door named 'side'"),
         (("door", "add", "../x"), "cannot name a site or door"),
         (("model", "ship", "{folder}/admin.toml"), "not a whole bundle file"),
+        (("door", "tau", "front", "0.4", "--fpir", "1e-4"), "not both"),
         (("events", "prune", "--older-than", "0"), "from 1 to 36500, not 0"),
     ],
 )

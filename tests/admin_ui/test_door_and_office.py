@@ -134,8 +134,10 @@ def test_two_remote_unlocks_at_once_both_get_an_answer(office: Office, running: 
 
 
 def test_threshold_moves_at_the_door_and_not_while_it_is_offline(office: Office, running: RealDoor) -> None:
+    office.follow_gallery("front", 1e-4, "boss")
     change = office.set_tau("front", 0.4, "boss")
     assert office.wait_applied("front", change.news[0].generation).in_step
+    assert "follows" not in office.explain_tau("front", 0.4), "whoever sets it ends that"
     assert office.threshold("front").tau == 0.4
     running.stop()
     assert until(lambda: not office.door("front").online)

@@ -37,6 +37,21 @@ def test_everybody_moves_to_it_without_being_enrolled_again(
     assert after.policy.tau == pytest.approx(before.policy.tau + 0.2, abs=0.003)
 
 
+def test_a_threshold_that_follows_the_gallery_follows_the_encoder_too(
+    office: Office,
+    ada: str,
+    settings: AdminSettings,
+    make_bundle: Callable[..., bytes],
+    roster_of: Callable[[str], Roster],
+) -> None:
+    office.follow_gallery("front", 1e-4, "boss")
+    before = roster_of("front").policy
+    office.ship_model(make_bundle(Keyring(settings.state).site, version="0.2.0", seed=2, shift=0.2), "boss")
+    after = roster_of("front").policy
+    assert after.tau == pytest.approx(before.tau + 0.2, abs=0.003)
+    assert after.fpir == before.fpir == 1e-4
+
+
 def test_another_process_sees_it_at_once(
     office: Office,
     make_office: Callable[..., Office],

@@ -171,6 +171,24 @@ class TestAdaIsEnrolled:
             office.ship_model(make_bundle(SigningKey.generate(), version="9.0.0"), "boss")
 
 
+def test_a_threshold_follows_the_people_until_somebody_sets_it(
+    office: Office, photo: Photo, roster_of: Callable[[str], Roster], ada: str
+) -> None:
+    alone = roster_of("front").policy.tau
+    assert "follows the number of people" in office.follow_gallery("front", 1e-4, "boss").sentence
+    assert roster_of("front").policy.tau == pytest.approx(alone, abs=1e-3), "for one person it is the default"
+    person = office.enrol("Bob", photo(7), [], "boss", confirm_duplicate=True).person
+    assert person is not None
+    both = roster_of("front").policy.tau
+    assert both < alone
+    assert "follows" in office.explain_tau("front", both)
+    assert "follows" not in office.explain_tau("front", both + 0.1), "while the slider is moved"
+    office.remove(person.id, "boss")
+    assert roster_of("front").policy.tau == pytest.approx(alone, abs=1e-3)
+    with pytest.raises(BadInput, match=r"at most 0\.01, not 0\.5"):
+        office.follow_gallery("front", 0.5, "boss")
+
+
 def test_twins_can_be_enrolled_when_confirmed(office: Office, photo: Photo, ada: str) -> None:
     office.enrol("Ada's twin", photo(1), [], "boss", confirm_duplicate=True)
     assert [person.name for person in office.people()] == ["Ada Lovelace", "Ada's twin"]

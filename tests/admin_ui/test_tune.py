@@ -87,6 +87,23 @@ def test_sentence_says_where_the_threshold_belongs_for_so_many_people() -> None:
     assert "Nothing was measured that is strict enough" in tune.explain(CALIBRATION, 0.25, people=10_000)
 
 
+def test_a_threshold_that_follows_keeps_strangers_out_of_any_gallery_and_all_else_as_it_is() -> None:
+    rule = tune.policy_at(CALIBRATION).model_copy(update={"fpir": 1e-4, "hold_ms": 900})
+    taus = []
+    for templates in (0, 1, 5, 50):
+        followed = tune.for_gallery(rule, CALIBRATION, templates)
+        assert 1 - (1 - CALIBRATION.fmr_at(followed.tau)) ** templates <= 1.001e-4
+        assert (followed.fpir, followed.hold_ms) == (1e-4, 900)
+        taus.append(followed.tau)
+    assert taus[0] == taus[1] > taus[2] > taus[3]
+    least = min(point.tau for point in CALIBRATION.operating_points)
+    assert tune.for_gallery(rule, CALIBRATION, 1_000_000).tau == pytest.approx(least, abs=1e-3), (
+        "as far as was measured"
+    )
+    by_hand = tune.policy_at(CALIBRATION)
+    assert tune.for_gallery(by_hand, CALIBRATION, 50) == by_hand
+
+
 def test_estimated_rates_are_called_estimated() -> None:
     assert "estimated" in tune.explain(CALIBRATION, 0.16, people=1)
     assert "estimated" not in tune.explain(CALIBRATION, 0.6, people=1)

@@ -10,12 +10,17 @@ from admin_ui.desk import FrontDesk
 from admin_ui.keyring import Keyring
 from admin_ui.models import EventRow
 from admin_ui.store import new_door, open_store
+from firmware_config.calibration import Calibration
 from firmware_config.messages import Topics
 from firmware_config.pairing import write_pairing
 from firmware_config.roster import Person, Policy, Roster, seal_roster
 from firmware_config.settings import BrokerSettings
 
 TOPICS = Topics("faults", "front")
+
+
+def _none_is_needed() -> Calibration:
+    raise AssertionError("no threshold of the bench follows a gallery")
 
 
 class Office:
@@ -26,7 +31,9 @@ class Office:
         self.keys = self.keyring.make_door(TOPICS.door)
         self._store = open_store("", state)
         self._model: tuple[str, bytes] = ("", b"")
-        self.desk = FrontDesk(TOPICS.site, broker, self.keyring, self._store, lambda: self._model)
+        self.desk = FrontDesk(
+            TOPICS.site, broker, self.keyring, self._store, lambda: self._model, calibration=_none_is_needed
+        )
 
     def pair(self, folder: Path, door: BrokerSettings, lock: BrokerSettings) -> None:
         """What door and lock are given: `door` and `lock` below `folder`."""
