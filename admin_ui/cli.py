@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from admin_ui.commands.audit import add_audit
+from admin_ui.commands.backups import add_backups
 from admin_ui.commands.broker import add_broker
 from admin_ui.commands.doors import add_doors
 from admin_ui.commands.events import add_events
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add_events(commands, shared)
     add_model(commands, shared)
     add_audit(commands, shared)
+    add_backups(commands, shared)
     add_demo(commands)
     return parser
 
