@@ -189,14 +189,15 @@ def _keep_erased(state: Path, fresh: Path) -> None:
 def _swap(state: Path, fresh: Path) -> Path | None:
     """Whoever owned the folder owns what takes its place."""
     before: Path | None = None
-    if state.exists() and any(state.iterdir()):
+    if state.exists():
         owner = state.stat()
         for path in (fresh, *fresh.rglob("*")):
             os.chown(path, owner.st_uid, owner.st_gid)
-        before = _free(state.with_name(f"{state.name}.before-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"))
-        state.rename(before)
-    elif state.exists():
-        state.rmdir()
+        if any(state.iterdir()):
+            before = _free(state.with_name(f"{state.name}.before-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"))
+            state.rename(before)
+        else:
+            state.rmdir()
     fresh.chmod(FOLDER_MODE)
     fresh.rename(state)
     sync_folder(state.parent)
