@@ -38,6 +38,7 @@ KNOWN = [
     ("page", b'events application/json\n{"data": ["\\ud800", 5]}'),
     ("page", b'events application/json\n{"data\xff": 1}'),
     ("page", b"remove application/json\nInfinity"),
+    ("page", b'remove application/json\n{"data": ["p1"], "fn_index": -1}'),
     (
         "page",
         b'upload multipart/form-data; boundary=x\n--x\r\nContent-Disposition: form-data; name="f"\r\n\r\n\r\n--x--\r\n',
