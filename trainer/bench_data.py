@@ -13,7 +13,7 @@ import torch
 
 from firmware_config.face import CROP_SIZE, ImageArray
 from trainer.augment import normalise
-from trainer.data import Faces
+from trainer.data import BORDER, Faces
 from trainer.looks import look, plain
 from trainer.parts import Look
 from trainer.shards import find_shards, read_shards
@@ -36,9 +36,9 @@ def bench(folder: Path, crops: int, how: Look | None) -> dict[str, Any]:
     paths = find_shards(folder, "faces-celeba")
     decode_s, faces = _timed(lambda: read_shards(paths, crops))
     changed = how or everything()
-    off_s, _ = _timed(lambda: _inputs(faces, lambda crop, _: plain(crop, CROP_SIZE)))
-    default_s, _ = _timed(lambda: _inputs(faces, lambda crop, random: look(crop, CROP_SIZE, Look(), random)))
-    on_s, _ = _timed(lambda: _inputs(faces, lambda crop, random: look(crop, CROP_SIZE, changed, random)))
+    off_s, _ = _timed(lambda: _inputs(faces, lambda crop, _: plain(crop, CROP_SIZE, BORDER)))
+    default_s, _ = _timed(lambda: _inputs(faces, lambda crop, random: look(crop, CROP_SIZE, Look(), random, BORDER)))
+    on_s, _ = _timed(lambda: _inputs(faces, lambda crop, random: look(crop, CROP_SIZE, changed, random, BORDER)))
     count = len(faces)
     return {
         "crops": count,

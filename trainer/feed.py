@@ -73,7 +73,8 @@ class Kitchen:
         random = np.random.default_rng([self.config.seed, step, place])
         if self.style is not None:
             crop = self.style.on(crop, random)
-        return plain(crop, pixels) if how is None else look(crop, pixels, how, random)
+        border = data.BORDER if self.config.network.for_door else 0
+        return plain(crop, pixels, border) if how is None else look(crop, pixels, how, random, border)
 
 
 def prepared(kitchen: Kitchen, rows: Iterable[data.IntArray], step: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -33,22 +33,21 @@ MASK: Final = ((0.2, 0.55), (0.5, 0.48), (0.8, 0.55), (0.78, 0.85), (0.5, 0.99),
 """Corners of a mask on the aligned crop, of the side: over the nose, under the eyes, to the chin."""
 
 
-def look(crop: ImageArray, pixels: int, how: Look, random: np.random.Generator) -> ImageArray:
+def look(crop: ImageArray, pixels: int, how: Look, random: np.random.Generator, border: int = 0) -> ImageArray:
     """crop: uint8[S, S, C], C 1 or 3 (RGB) -> uint8[pixels, pixels, C].
 
-    The door's crop is the middle 112/128 of a crop of 128, and the whole of any other. In the order of the world:
-    where the face is, what covers it, the light, the camera.
+    border: pixels on every side that are there to be moved into the picture and else left out. In the order of the
+    world: where the face is, what covers it, the light, the camera.
     """
-    image = move(crop, pixels, how, random)
+    image = move(crop, pixels, how, random, border)
     image = cover(image, how, random)
     image = light(image, how, random)
     return camera(image, how, random)
 
 
-def plain(crop: ImageArray, pixels: int) -> ImageArray:
+def plain(crop: ImageArray, pixels: int, border: int = 0) -> ImageArray:
     """The same without chance: what a door would have cut out, at this size."""
-    side = min(crop.shape[0], CROP_SIZE) if crop.shape[0] == CROP_SIZE + 16 else crop.shape[0]
-    border = (crop.shape[0] - side) // 2
+    side = crop.shape[0] - 2 * border
     middle = crop[border : border + side, border : border + side]
     if side == pixels:
         return middle
@@ -56,10 +55,10 @@ def plain(crop: ImageArray, pixels: int) -> ImageArray:
     return _with_channels(cv2.resize(middle, (pixels, pixels), interpolation=how))
 
 
-def move(crop: ImageArray, pixels: int, how: Look, random: np.random.Generator) -> ImageArray:
+def move(crop: ImageArray, pixels: int, how: Look, random: np.random.Generator, border: int = 0) -> ImageArray:
     """Turns, zooms, shifts, shears, mirrors and warps, in one resampling."""
     side = crop.shape[0]
-    seen = CROP_SIZE if side == CROP_SIZE + 16 else side
+    seen = side - 2 * border
     turn, shear = (np.deg2rad(_between(random, d)) for d in (how.turn_degrees, how.shear_degrees))
     scale = seen / pixels * (1.0 + _between(random, how.zoom))
     rotated = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -71,7 +70,7 @@ def move(crop: ImageArray, pixels: int, how: Look, random: np.random.Generator) 
     middle = rotated @ np.full(2, (pixels - 1) / 2)
     place = np.hstack([rotated, ((side - 1) / 2 + shift - middle)[:, None]])
     if how.landmarks:
-        found = TEMPLATE * (seen / CROP_SIZE) + (side - seen) / 2
+        found = TEMPLATE * (seen / CROP_SIZE) + border
         off = (found + random.normal(0.0, how.landmarks * seen, found.shape)).astype(np.float32)
         cut = similarity(found.astype(np.float32), off)  # by what was found, not by where it is
         place = np.hstack([cut[:, :2] @ place[:, :2], cut[:, :2] @ place[:, 2:] + cut[:, 2:]])

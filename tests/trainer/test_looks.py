@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from firmware_config.face import ImageArray
+from trainer.data import BORDER
 from trainer.looks import look, plain
 from trainer.parts import Look
 
@@ -25,7 +26,7 @@ def face(seed: int = 0, channels: int = 3, side: int = 128) -> ImageArray:
 
 def looked(change: dict[str, object], seed: int = 1, crop: ImageArray | None = None) -> ImageArray:
     how = OFF.model_copy(update=change)
-    return look(face() if crop is None else crop, 112, how, np.random.default_rng(seed))
+    return look(face() if crop is None else crop, 112, how, np.random.default_rng(seed), BORDER if crop is None else 0)
 
 
 def sharpness(image: ImageArray) -> float:
@@ -34,7 +35,7 @@ def sharpness(image: ImageArray) -> float:
 
 def test_all_left_out_is_the_crop_that_a_door_would_make() -> None:
     assert np.array_equal(looked({}), face()[8:120, 8:120])
-    assert np.array_equal(plain(face(), 112), face()[8:120, 8:120])
+    assert np.array_equal(plain(face(), 112, BORDER), face()[8:120, 8:120])
 
 
 def test_a_crop_of_another_size_is_taken_whole() -> None:
@@ -50,7 +51,7 @@ def test_everything_at_once_keeps_shape_and_repeats_with_its_chance(channels: in
         **{key: 1.0 for key in Look.model_fields if key.endswith("_share")}, shear_degrees=8.0, elastic=0.02
     )
     crop = face(channels=channels)
-    first, again, other = (look(crop, pixels, everything, np.random.default_rng(seed)) for seed in (4, 4, 5))
+    first, again, other = (look(crop, pixels, everything, np.random.default_rng(seed), BORDER) for seed in (4, 4, 5))
     assert first.shape == (pixels, pixels, channels)
     assert first.dtype == np.uint8
     assert np.array_equal(first, again)
@@ -80,9 +81,9 @@ def test_half_are_mirrored() -> None:
 )
 def test_moving_moves_a_little_and_about_the_middle(change: dict[str, object]) -> None:
     """The eyes stay within a tenth of the image of where they were, here and there, and the light is the same."""
-    begin = cv2.GaussianBlur(plain(face(), 112), (0, 0), 2.0)
+    begin = cv2.GaussianBlur(plain(face(), 112, BORDER), (0, 0), 2.0)
     moved = [looked(change, seed) for seed in range(12)]
-    assert any(not np.array_equal(image, plain(face(), 112)) for image in moved)
+    assert any(not np.array_equal(image, plain(face(), 112, BORDER)) for image in moved)
     for image in moved:
         template = cv2.GaussianBlur(begin, (0, 0), 2.0)[30:70, 22:90]
         place = cv2.minMaxLoc(cv2.matchTemplate(image, template, cv2.TM_CCOEFF_NORMED))[3]
