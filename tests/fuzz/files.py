@@ -185,7 +185,6 @@ def kept(folder: Path) -> Iterator[Eat]:
         load_guard(folder / "guard.json", DOOR_KEY)
         (folder / "guard.json").write_bytes(DOOR_KEY.seal("latchkey-guard-1", data))
         load_guard(folder / "guard.json", DOOR_KEY)
-        shelf.keep_marks(Marks())
         (folder / "state" / "marks.json").write_bytes(data)
         _refused(shelf.marks)
         Line.read(data, "line 1").open(key, "line 1")
