@@ -255,6 +255,6 @@ ROW = Row(
     long=50,
     part_size=17,
     part_limit_s=900,
-    short_part_size=3,
+    short_part_size=2,
     run=run,
 )

@@ -138,7 +138,7 @@ ROW = Row(
     short=28,
     long=500,
     part_size=25,
-    part_limit_s=900,
+    part_limit_s=1800,
     short_part_size=7,
     run=run,
 )

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
 import sys
-import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from firmware_config.settings import load_admin
 from tests.admin_ui.toys import png, toy_onnx
 from tests.brokers import free_port
 from tests.faults.power_disk import TOLD
+from tests.faults.power_start import start
 from tests.faults.power_told import Word, read_told, said
 from tests.faults.power_verdict import Verdict
 from tests.pixels import bundle_of
@@ -36,7 +35,6 @@ DOORS = ("front", "back")
 PHOTOS = 6
 BUNDLES = 4
 ACTS = 9
-GIVE_UP_S = 60.0
 
 
 class OfficeSite:
@@ -78,19 +76,11 @@ class OfficeSite:
         for path in self._half():
             os.utime(path, (0, 0))
         command = [sys.executable, "-m", "admin_ui.cli", "audit", "verify", "--settings"]
-        begun = time.monotonic()
-        ended = subprocess.run(
-            [*command, str(self.folder / "admin.toml")],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=GIVE_UP_S,
-            check=False,
-        )
-        if ended.returncode != 0:
-            verdict.corrupt.append(f"`audit verify` ended with {ended.returncode}: {ended.stdout}{ended.stderr}")
+        ended = start([*command, str(self.folder / "admin.toml")], self.folder, serves=False)
+        verdict.ready_s = ended.ready_s
+        if ended.ready_s is None:
+            verdict.corrupt.append(f"`audit verify` ended with {ended.code}: {ended.words[-600:]}")
             return verdict
-        verdict.ready_s = time.monotonic() - begun
         try:
             self._look_inside(told, verdict)
         except LatchkeyError as error:
