@@ -31,8 +31,8 @@ UNREADABLE: Final = (KeyError, ValueError, TypeError, RuntimeError, EOFError, pi
 def save(config: Config, training: data.Faces, run: Run, folder: Path) -> None:
     """Checkpoint and log of the run, each replaced whole. Raises DiskFault; the old ones are then as they were.
 
-    "network" is the result (the best or the averaged weights where the run has such), for whoever exports;
-    "weights" is where the training stands.
+    "network" and "heads" are the result (the best epoch's or the averaged weights where the run has such), for whoever
+    exports and judges; "weights" and "head_weights" are where the training stands.
     """
     weights = run.network.state_dict()
     average = run.average.state_dict() if run.average is not None else None
@@ -44,7 +44,8 @@ def save(config: Config, training: data.Faces, run: Run, folder: Path) -> None:
         "weights": weights,
         "average": average,
         "best": asdict(run.best) if run.best is not None else None,
-        "heads": run.heads.state_dict(),
+        "heads": run.best.heads if run.best is not None else run.heads.state_dict(),
+        "head_weights": run.heads.state_dict(),
         "optimiser": run.optimiser.state_dict(),
         "scaler": run.scaler.state_dict(),
         "step": run.step,
@@ -73,7 +74,7 @@ def resume(config: Config, training: data.Faces, folder: Path, world: World = AL
         state = torch.load(path, map_location="cpu", weights_only=True)
         kept = Config.model_validate(state["config"])
         # Stages may be changed on the way, say to end sooner; what the weights mean may not.
-        weights = state["weights"]
+        weights, heads = state["weights"], state.get("head_weights", state["heads"])
         same = (*meaning(kept), state["images"]) == (*meaning(config), training.fingerprint())
     except UNREADABLE as error:
         raise BadState(
@@ -87,7 +88,7 @@ def resume(config: Config, training: data.Faces, folder: Path, world: World = AL
     run.network.load_state_dict(weights)
     if run.average is not None:
         run.average.load_state_dict(state["average"])
-    run.heads.load_state_dict(state["heads"])
+    run.heads.load_state_dict(heads)
     run.optimiser.load_state_dict(state["optimiser"])
     run.scaler.load_state_dict(state["scaler"])
     run.best = Best(**state["best"]) if state["best"] is not None else None

@@ -33,6 +33,7 @@ class Best:
     score: float
     epoch: int
     weights: dict[str, torch.Tensor]
+    heads: dict[str, torch.Tensor]
 
 
 @dataclass

@@ -127,6 +127,7 @@ def train(  # noqa: C901, PLR0912, PLR0915 - flat on purpose: the loop is read t
         if run.best is not None:
             watch.say(f"the result is epoch {run.best.epoch}'s")
             run.result.load_state_dict(run.best.weights)
+            run.heads.load_state_dict(run.best.heads)
     return run
 
 
@@ -154,8 +155,11 @@ def no_longer_better(config: Config, run: Run, scores: dict[str, float], epoch: 
         return False
     score = scores[how.score] if how.score == "eer" else -scores[how.score]
     if run.best is None or score < run.best.score:
-        weights = {name: value.detach().clone() for name, value in run.result.state_dict().items()}
-        run.best = Best(score, epoch, weights)
+        weights, heads = (
+            {name: value.detach().clone() for name, value in each.state_dict().items()}
+            for each in (run.result, run.heads)
+        )
+        run.best = Best(score, epoch, weights, heads)
     return epoch - run.best.epoch >= how.patience * config.validate_every
 
 

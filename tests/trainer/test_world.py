@@ -105,7 +105,7 @@ def test_two_processes_have_the_loss_curve_of_one(shard_folder: Path, tmp_path: 
     for a, b in zip(alone, shared, strict=True):
         assert a == pytest.approx(b, abs=1e-7), f"step {a['step']}"
     states = [torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("one", "two")]
-    for part in ("weights", "heads"):
+    for part in ("weights", "head_weights"):
         for key, value in states[0][part].items():
             assert torch.allclose(value.double(), states[1][part][key].double(), atol=1e-6), (part, key)
 
