@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
+
+import numpy as np
 
 from firmware_config.files import write_atomic
 from trainer.config import Config, load
 from trainer.train import load_faces, train
 
 CONFIG: Final = Path(__file__).parents[1] / "trainer/configs/att-triplet.toml"
+MINERS: Final = ("random", "semi-hard", "batch-hard")
 SMOOTH: Final = 5
-"""Epochs that an EER is the mean of: with ten people a single one jumps by a tenth of itself."""
+"""Epochs that an EER is the mean of, the epoch and those before: with ten people a single one jumps."""
 
 
 def with_miner(config: Config, miner: str, seed: int) -> Config:
@@ -27,54 +31,82 @@ def with_miner(config: Config, miner: str, seed: int) -> Config:
 
 
 def curve(config: Config, cache: Path | None) -> list[float]:
-    """EER on the people held out, after each epoch, each the mean of the last few."""
+    """EER on the people held out, after each epoch."""
     faces, split = load_faces(config, Path(), cache)
     with tempfile.TemporaryDirectory() as folder:
         run = train(config, faces, split, Path(folder), say=lambda _line: None)
-    rates = [entry["eer"] for entry in run.history if "eer" in entry]
-    return [sum(rates[max(0, i - SMOOTH + 1) : i + 1]) / min(i + 1, SMOOTH) for i in range(len(rates))]
+    return [round(entry["eer"], 5) for entry in run.history if "eer" in entry]
+
+
+def smooth(rates: list[float]) -> list[float]:
+    """Each the mean of itself and the few before it."""
+    return [float(np.mean(rates[max(0, i - SMOOTH + 1) : i + 1])) for i in range(len(rates))]
 
 
 def epochs_to(rates: list[float], wanted: float) -> int | None:
-    """The first epoch whose rate is no higher; None when there is none."""
-    return next((epoch for epoch, rate in enumerate(rates, start=1) if rate <= wanted), None)
+    """The first epoch whose smooth rate is no higher; None when there is none."""
+    return next((epoch for epoch, rate in enumerate(smooth(rates), start=1) if rate <= wanted), None)
+
+
+def summary(curves: dict[str, dict[int, list[float]]]) -> dict[str, Any]:
+    """Of the seeds' mean curve, and of each seed, how many epochs every miner takes to random's last EER."""
+    seeds = sorted(set.intersection(*(set(each) for each in curves.values())))
+    mean = {miner: np.mean([each[seed] for seed in seeds], axis=0).tolist() for miner, each in curves.items()}
+    wanted = smooth(mean["random"])[-1]
+    by_seed = {
+        seed: {miner: epochs_to(each[seed], smooth(curves["random"][seed])[-1]) for miner, each in curves.items()}
+        for seed in seeds
+    }
+    return {
+        "seeds": seeds,
+        "random_eer_at_the_end": round(wanted, 4),
+        "epochs": {miner: epochs_to(rates, wanted) for miner, rates in mean.items()},
+        "eer_at_the_end": {miner: round(smooth(rates)[-1], 4) for miner, rates in mean.items()},
+        "epochs_by_seed": by_seed,
+    }
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """What was chosen, without what is as always."""
+    return config.model_dump(mode="json", exclude_defaults=True)
+
+
+def kept(path: Path | None, config: Config) -> dict[str, dict[int, list[float]]]:
+    """The curves that a file has of this configuration, by miner and seed."""
+    if path is not None and path.exists():
+        found = json.loads(path.read_text())
+        if found["config"] == plain(config):
+            return {miner: {int(seed): rates for seed, rates in found["curves"][miner].items()} for miner in MINERS}
+    return {miner: {} for miner in MINERS}
 
 
 def main() -> None:
-    """Prints a line a seed, then one of JSON with the medians."""
+    """Prints one line of JSON; --out gets the curves too, as they come."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mining", description=__doc__)
     parser.add_argument("config", type=Path, nargs="?", default=CONFIG)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="write the JSON here")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="write the JSON here, or go on with it")
     parser.add_argument("--cache", type=Path, help="where fetched files are kept")
     args = parser.parse_args()
     config = load(args.config)
-    found: list[dict[str, Any]] = []
-    for seed in range(args.seeds):
-        curves = {
-            miner: curve(with_miner(config, miner, seed), args.cache) for miner in ("random", "semi-hard", "batch-hard")
+    curves = kept(args.out, config)
+    with ProcessPoolExecutor(args.workers, get_context("spawn")) as pool:
+        running = {
+            pool.submit(curve, with_miner(config, miner, seed), args.cache): (miner, seed)
+            for seed in range(args.seeds)
+            for miner in MINERS
+            if seed not in curves[miner]
         }
-        wanted = curves["random"][-1]
-        found.append(
-            {
-                "seed": seed,
-                "random_eer": round(wanted, 4),
-                **{miner: epochs_to(rates, wanted) for miner, rates in curves.items()},
-                "last_eer": {miner: round(rates[-1], 4) for miner, rates in curves.items()},
-            }
-        )
-        print(json.dumps(found[-1]), flush=True)
-    never = config.stage[0].epochs + 1
-    result = {
-        "config": config.model_dump(mode="json", exclude_defaults=True),
-        "seeds": found,
-        "median_epochs": {
-            miner: median([each[miner] or never for each in found]) for miner in ("random", "semi-hard", "batch-hard")
-        },
-    }
-    print(json.dumps(result["median_epochs"]))
-    if args.out:
-        write_atomic(args.out, json.dumps(result, indent=1).encode(), 0o644)
+        for each in as_completed(running):
+            miner, seed = running[each]
+            curves[miner][seed] = each.result()
+            if args.out:
+                result = {"config": plain(config), "curves": curves}
+                if set.intersection(*(set(found) for found in curves.values())):
+                    result["summary"] = summary(curves)
+                write_atomic(args.out, json.dumps(result, indent=1).encode(), 0o644)
+    print(json.dumps(summary(curves)))
 
 
 if __name__ == "__main__":
