@@ -5,6 +5,7 @@ Input: a line `WHAT CONTENT-TYPE`, then the body of the request. WHAT is one of 
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from tests.makers import encoder_id, toy_bundle
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 PARTS = "multipart/form-data; boundary=xyz"
+UPLOADED = "a.jpg"
+"""In the body of an endpoint's request it stands for a photo that was uploaded just before."""
 ROUTES = {
     "login": "/login",
     "upload": "/gradio_api/upload",
@@ -84,6 +87,7 @@ def page(folder: Path) -> Iterator[Eat]:
     office = Office(settings, default_bundle=bundle, make_eyes=lambda *_models: eyes)  # type: ignore[arg-type, return-value]
     try:
         office.add_door("front", "test")
+        photo, uploads = photos()[0], settings.state / "uploads"
         office.check_password = lambda account, password: False  # type: ignore[method-assign] # argon2 takes 50 ms
         cookie = Sessions(office.session_key()).open("admin")
         with (
@@ -92,10 +96,16 @@ def page(folder: Path) -> Iterator[Eat]:
         ):
 
             def eat(data: bytes) -> None:
+                # What an hour uploads would fill the disk; a real page sweeps after a quarter of one.
+                for old in uploads.iterdir():
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
+                (uploads / UPLOADED).write_bytes(photo)
                 head, _, body = data.partition(b"\n")
                 what, _, kind = head.decode("latin-1").partition(" ")
                 path = ROUTES.get(what) or list(ROUTES.values())[sum(head) % len(ROUTES)]
                 kind = "".join(letter for letter in kind if " " <= letter <= "~")
+                if path != ROUTES["upload"]:
+                    body = body.replace(UPLOADED.encode(), str(uploads / UPLOADED).encode())
                 client.post(path, content=body, headers={"Content-Type": kind}, follow_redirects=False)
                 for error in caught:
                     caught.clear()
