@@ -48,8 +48,9 @@ def train(  # noqa: C901, PLR0912, PLR0915 - flat on purpose: the loop is read t
     """Trains, or goes on with, the run kept in `folder`.
 
     say: where lines of progress go, None for the terminal; board: folder for TensorBoard. Raises BadState when the
-    folder's run is of another configuration, BadInput for a configuration without stages, DiskFault when the end
-    cannot be written. Ctrl-C and SIGTERM save and raise KeyboardInterrupt. The flat loop is nanoGPT's.
+    folder's run is of another configuration, BadInput for a configuration without stages or one that does not learn,
+    DiskFault when the end cannot be written. Ctrl-C and SIGTERM save and raise KeyboardInterrupt. The flat loop is
+    nanoGPT's.
     """
     if not config.stage:
         raise BadInput(f"{config.name} has teachers and no stages: use `latchkey-trainer distill`.")
@@ -90,6 +91,11 @@ def train(  # noqa: C901, PLR0912, PLR0915 - flat on purpose: the loop is read t
                     embeddings = world.gather(rows_made, stage.sampler == "pairs")
                     chance = torch.Generator().manual_seed(step_seed(config, step))
                     loss = objective(embeddings, identities, chance)
+                    if not bool(loss.isfinite()):
+                        raise BadInput(
+                            f"The loss of step {step} is no number any more. Lower learning_rate in {config.name}, or "
+                            f"raise warmup_steps; {folder} keeps what was saved before."
+                        )
                     run.optimiser.zero_grad(set_to_none=True)
                     run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                     run.scaler.unscale_(run.optimiser)

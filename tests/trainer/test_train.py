@@ -193,6 +193,14 @@ def test_the_checkpoint_says_what_it_came_from(tiny_door: Config, shard_folder: 
     assert load_trained(tmp_path).code == state["code"]
 
 
+def test_a_loss_that_is_no_number_ends_in_a_sentence(six_people: Faces, tmp_path: Path) -> None:
+    whole = small_config()
+    stages = (whole.stage[0].model_copy(update={"learning_rate": (1e30, 1e30)}),)
+    with pytest.raises(BadInput, match="Lower learning_rate"):
+        train.train(whole.model_copy(update={"stage": stages}), six_people, SPLIT, tmp_path, quiet)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 def test_it_stops_early_and_the_best_epoch_is_the_result(
     six_people: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
