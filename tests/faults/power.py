@@ -135,7 +135,7 @@ ROW = Row(
         Figure("killed", "processes killed at work", at_least=1),
         Figure("told", "words kept", at_least=1),
     ),
-    short=28,
+    short=25,
     long=500,
     part_size=25,
     part_limit_s=1800,
