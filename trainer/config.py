@@ -81,6 +81,15 @@ class Data(Part):
     """Drawings are brought to one size and place first."""
 
 
+class Whitening(Part):
+    """`[whiten]`: an EdgeNet without convolutions begins with what varies within a person evened out."""
+
+    views: int = Field(default=20, ge=0, le=1000)
+    """Changed copies of every training image to learn from, as `[augment]` says."""
+    shrink: float = Field(default=0.03, gt=0)
+    """Of the mean scatter, added to every direction's."""
+
+
 class TeacherFile(Part):
     """A public face encoder that teaches: where its file is, how it wants its crops, what it may be used for."""
 
@@ -155,6 +164,7 @@ class Config(Part):
     early_stop: EarlyStop | None = None
     network: Network
     data: Data
+    whiten: Whitening | None = None
     augment: Look | None = None
     """None: the defaults for a door's network, nothing for the others."""
     style: Style | None = None
@@ -171,6 +181,8 @@ class Config(Part):
     def _one_way(self) -> Config:
         if bool(self.stage) == bool(self.distill) or bool(self.teacher) != bool(self.distill):
             raise ValueError("a run has stages, or [distill] and teachers")
+        if self.whiten is not None and (self.network.kind != "edgenet" or self.network.channels):
+            raise ValueError("[whiten] is for an edgenet without channels")
         side = FIXED_SIDES.get(self.network.kind)
         if side and any(stage.pixels != side for stage in self.stage):
             raise ValueError(f"{self.network.kind} takes images of {side} pixels: say pixels = {side} in every stage")

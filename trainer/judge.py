@@ -25,8 +25,7 @@ class Judge:
     trained: Trained
     unit: PairLogistic | None
     views: int = 1
-    """Looks at each image: itself, then its mirror image (faces) or copies some degrees and pixels off (drawings).
-    Above 1, rows are the mean of the looks, so unit rows are wanted."""
+    """Looks at each image: itself and copies turned, zoomed and shifted a little, of faces mirrored ones too."""
 
     @property
     def drawings(self) -> bool:
@@ -34,17 +33,22 @@ class Judge:
         return self.trained.config.data.source in ("mnist", "omniglot")
 
     def rows(self, images: ImageArray) -> FloatArray:
-        """uint8[N, S, S, 1] -> float32[N, D]."""
-        config, network = self.trained.config, self.trained.network
+        """uint8[N, S, S, 1] -> float32[views, N, D]."""
         seen = looks(images, self.views, not self.drawings)
-        summed = np.asarray(np.sum([embed(config, network, look) for look in seen], axis=0), dtype=np.float32)
-        if not config.network.unit_rows:
-            return summed
-        return np.asarray(summed / np.linalg.norm(summed, axis=1, keepdims=True), dtype=np.float32)
+        return np.stack([embed(self.trained.config, self.trained.network, each) for each in seen])
 
     def unlike(self, first: FloatArray, second: FloatArray) -> FloatArray:
-        """float32[N, D], float32[M, D] -> float32[N, M]."""
-        a, b = torch.from_numpy(first)[:, None], torch.from_numpy(second)[None]
+        """float32[views, N, D], float32[views, M, D] -> float32[N, M]: the two looks that are most alike count, so a
+        face that was cut out a little differently is not another one."""
+        least: FloatArray | None = None
+        for a in first:
+            for b in second:
+                pair = self._unlike(torch.from_numpy(a)[:, None], torch.from_numpy(b)[None])
+                least = pair if least is None else np.minimum(least, pair)
+        assert least is not None
+        return least
+
+    def _unlike(self, a: torch.Tensor, b: torch.Tensor) -> FloatArray:
         with torch.inference_mode():
             if self.unit is None:
                 return np.asarray(torch.linalg.vector_norm(a - b, dim=-1), dtype=np.float32)
@@ -53,10 +57,10 @@ class Judge:
 
 
 def load_judge(run: Path, views: int = 1) -> Judge:
-    """The run's result. Raises BadInput, BadState; BadInput too for more than one view of rows of any length."""
+    """The run's result. Raises BadInput, BadState."""
+    if views < 1:
+        raise BadInput("--views counts looks at an image: 1 is the image itself.")
     trained = load_trained(run)
-    if views < 1 or (views > 1 and not trained.config.network.unit_rows):
-        raise BadInput("Several views are averaged, which wants a network with unit rows; this run's has none.")
     state: dict[str, Any] = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)
     weights = {
         name.removeprefix("pair-logistic."): value
@@ -71,20 +75,25 @@ def load_judge(run: Path, views: int = 1) -> Judge:
 
 
 def looks(images: ImageArray, views: int, faces: bool) -> list[ImageArray]:
-    """uint8[N, S, S, 1] -> so many of the same shape; the first are the images themselves."""
+    """uint8[N, S, S, 1] -> so many of the same shape, the same ones always: the images themselves, of faces their
+    mirror images, then copies up to 12 degrees, an eighth of their size and a twentieth of the side off."""
     found = [images]
     random = np.random.default_rng(0)
-    middle = (images.shape[1] - 1) / 2.0
+    middle = np.full(2, (images.shape[1] - 1) / 2.0)
     while len(found) < views:
-        if faces and len(found) == 1:
-            found.append(np.ascontiguousarray(images[:, :, ::-1]))
-            continue
-        turn, shear, scale = random.uniform(-0.17, 0.17), random.uniform(-0.1, 0.1), random.uniform(0.92, 1.08, 2)
-        hand = np.array([[np.cos(turn), -np.sin(turn) + shear], [np.sin(turn), np.cos(turn)]]) * scale
-        off = np.full(2, middle) - hand @ np.full(2, middle) + random.uniform(-0.03, 0.03, 2) * images.shape[1]
+        source = images
+        if faces and (len(found) == 1 or random.random() < 0.5):
+            source = np.ascontiguousarray(images[:, :, ::-1])
+            if len(found) == 1:
+                found.append(source)
+                continue
+        turn, shear = random.uniform(-0.2, 0.2), random.uniform(-0.08, 0.08)
+        hand = np.array([[np.cos(turn), -np.sin(turn) + shear], [np.sin(turn), np.cos(turn)]])
+        hand *= random.uniform(0.88, 1.12)
+        off = middle - hand @ middle + random.uniform(-0.05, 0.05, 2) * images.shape[1]
         place = np.hstack([hand, off[:, None]])
         moved = [
-            cv2.warpAffine(each[..., 0], place, each.shape[:2], borderMode=cv2.BORDER_REPLICATE) for each in images
+            cv2.warpAffine(each[..., 0], place, each.shape[:2], borderMode=cv2.BORDER_REPLICATE) for each in source
         ]
         found.append(np.stack(moved)[..., None].astype(np.uint8))
     return found

@@ -105,7 +105,7 @@ def judge_run(run: Path, folder: Path, cache_dir: Path | None = None, views: int
         raise BadInput(f"The run {run} keeps nobody to test on: its validation_people is 0.")
     rows = judge.rows(strangers.centre() if config.network.for_door else strangers.pixels)
     unlike = judge.unlike(rows, rows)
-    first, second = np.triu_indices(len(rows), k=1)
+    first, second = np.triu_indices(len(strangers), k=1)
     same = strangers.identities[first] == strangers.identities[second]
     table = PairTable(unlike[first, second][same], unlike[first, second][~same])
     return result | {

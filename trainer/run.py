@@ -16,6 +16,7 @@ from trainer.encoders import FusedFaceNet, MobileFaceNet
 from trainer.feed import as_input
 from trainer.objective import Heads
 from trainer.small_encoders import EdgeNet, Koch, Tutorial, TwoTowers
+from trainer.whitening import whiten
 from trainer.world import ALONE, World, with_shared_statistics
 
 PRECISIONS: Final = {
@@ -75,7 +76,8 @@ def build_network(config: Config) -> nn.Module:
     if how.kind == "koch":
         return Koch()
     if how.kind == "edgenet":
-        return EdgeNet(config.stage[0].pixels, how.strides, how.bins, how.channels, how.dropout, how.outputs)
+        whitened = config.whiten is not None
+        return EdgeNet(config.stage[0].pixels, how.strides, how.bins, how.channels, how.dropout, how.outputs, whitened)
     if config.network.kind == "fusedfacenet":
         network: nn.Module = FusedFaceNet(config.network.blocks)
     else:
@@ -86,6 +88,9 @@ def build_network(config: Config) -> nn.Module:
 def build_run(config: Config, training: data.Faces, world: World = ALONE) -> Run:
     """A run at step 0. Raises BadInput for options that a loss does not know."""
     network = build_network(config)
+    if config.whiten is not None:
+        assert isinstance(network, EdgeNet)
+        whiten(network, config, training)
     with torch.inference_mode():  # the length of an embedding, whatever the network
         outputs = network.eval()(as_input(config, torch.from_numpy(training.pixels[:1]))).shape[1]
     heads = Heads(config, training.people, outputs)

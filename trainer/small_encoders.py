@@ -143,6 +143,7 @@ class EdgeNet(nn.Module):
     pixels: float32[N, 1, S, S], 0 to 1 -> float32[N, outputs], not unit length.
     strides: of one map of edges each; channels: of 3x3 convolutions over each map, with a pooling by two between
     them (the same weights for all maps), none for a linear encoder. What comes is one linear layer of it all.
+    whitened: whitening.py sets that layer before the training begins.
     """
 
     def __init__(
@@ -153,6 +154,7 @@ class EdgeNet(nn.Module):
         channels: tuple[int, ...] = (),
         dropout: float = 0.0,
         outputs: int = 128,
+        whitened: bool = False,
     ) -> None:
         super().__init__()
         self.edges = nn.ModuleList([Edges(stride, bins) for stride in strides])
@@ -165,15 +167,19 @@ class EdgeNet(nn.Module):
         self.features = nn.Sequential(*layers, nn.Flatten())
         halvings = max(0, len(channels) - 1)
         length = sum(before * (pixels // stride // 2**halvings) ** 2 for stride in strides)
-        # Edges are rare in some places; a linear encoder weighs all alike to begin with.
-        scale: nn.Module = nn.Identity() if channels else nn.BatchNorm1d(length, affine=False)
-        last = [nn.BatchNorm1d(outputs)] if channels else []
-        self.head = nn.Sequential(scale, nn.Dropout(dropout), nn.Linear(length, outputs, bias=False), *last)
+        # Edges are rare in some places; a linear encoder weighs all alike to begin with, unless it begins whitened.
+        self.scale = nn.Identity() if channels or whitened else nn.BatchNorm1d(length, affine=False)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(length, outputs, bias=whitened)
+        self.last = nn.BatchNorm1d(outputs) if channels else nn.Identity()
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """What the linear layer weighs: float32[N, 1, S, S] -> float32[N, L]."""
+        return torch.cat([self.features(edges(pixels)) for edges in self.edges], dim=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels: float32[N, 1, S, S] -> float32[N, outputs]."""
-        maps = [self.features(edges(pixels)) for edges in self.edges]
-        return self.head(torch.cat(maps, dim=1))  # type: ignore[no-any-return]
+        return self.last(self.linear(self.dropout(self.scale(self.maps(pixels)))))  # type: ignore[no-any-return]
 
 
 def _half(bias: Tensor | None) -> None:
