@@ -57,7 +57,8 @@ def test_the_command_line_says_and_changes_it(
     monkeypatch.setattr(shared, "CONNECT_S", 0.1)
     monkeypatch.setattr(shared, "APPLIED_S", 0.1)
     path = tmp_path / "admin.toml"
-    path.write_text(f'site = "home"\nstate = "{settings.state}"\n[broker]\nurl = "{settings.broker.url}"\n')
+    lines = ['site = "home"', f'state = "{settings.state}"', f'store = "{settings.store}"']
+    path.write_text("\n".join([*lines, "[broker]", f'url = "{settings.broker.url}"', ""]))
     said = []
     for may in ([], ["on"], [], ["off"], []):
         assert cli.main(["door", "home-assistant", "front", *may, "--settings", str(path)]) == 0
