@@ -38,15 +38,13 @@ class Judge:
         return np.stack([embed(self.trained.config, self.trained.network, each) for each in seen])
 
     def unlike(self, first: FloatArray, second: FloatArray) -> FloatArray:
-        """float32[views, N, D], float32[views, M, D] -> float32[N, M]: the two looks that are most alike count, so a
-        face that was cut out a little differently is not another one."""
-        least: FloatArray | None = None
-        for a in first:
-            for b in second:
-                pair = self._unlike(torch.from_numpy(a)[:, None], torch.from_numpy(b)[None])
-                least = pair if least is None else np.minimum(least, pair)
-        assert least is not None
-        return least
+        """float32[views, N, D], float32[views, M, D] -> float32[N, M]: the mean over as many pairs of looks as there
+        are looks, those that are most alike, so that a face that was cut out a little differently is not another one."""
+        pairs = np.stack(
+            [self._unlike(torch.from_numpy(a)[:, None], torch.from_numpy(b)[None]) for a in first for b in second]
+        )
+        likest = np.partition(pairs, self.views - 1, axis=0)[: self.views]
+        return np.asarray(likest.mean(axis=0), dtype=np.float32)
 
     def _unlike(self, a: torch.Tensor, b: torch.Tensor) -> FloatArray:
         with torch.inference_mode():

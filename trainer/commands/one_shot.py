@@ -34,7 +34,7 @@ def add(jobs: Jobs) -> None:
     job = jobs.add_parser("one-shot", help="N-way one-shot of runs: Lake's twenty for drawings, held-out people else")
     job.add_argument("runs", type=Path, nargs="+", metavar="run", help="a run's folder; several give a mean too")
     job.add_argument(
-        "--views", type=int, default=1, help="looks at each image, of which the likest two count (default: 1)"
+        "--views", type=int, default=1, help="looks at each image, of which the likest pairs count (default: 1)"
     )
     job.add_argument("--json", action="store_true", help="one line of JSON")
     where(job)
