@@ -43,6 +43,10 @@ class Target(Protocol):
     def restart(self) -> None:
         """As after a power cut."""
 
+    def catch_up(self) -> None:
+        """Until all that was delivered has been judged, and what followed from it is known: an attack that comes too
+        late spends its challenge, and the lock gives another."""
+
     def come_back_to(self, payload: bytes) -> None:
         """An attack too: it was away from the broker, where this was stored, retained, meanwhile."""
 
@@ -86,6 +90,7 @@ class Forger:
         self._lock.rest()
         self.kinds[kind](count)
         self.tried[kind] += count
+        self._lock.catch_up()
         self._lawful(self._fresh())
 
     def _fresh(self, good_ms: int | None = None) -> bytes:

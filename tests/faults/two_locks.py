@@ -85,6 +85,9 @@ class TwoLocks:
                 if self._firmware is not None:
                     self._firmware.loop()
 
+    def catch_up(self) -> None:
+        """Both answer at once."""
+
     def restart(self) -> None:
         self._python.latch.shut()
         self._python = self._started()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import defaultdict
@@ -10,10 +11,11 @@ from pathlib import Path
 
 from firmware_config.broker import Connection, Incoming
 from firmware_config.errors import BadInput
-from firmware_config.messages import Challenge, LockCommand, LockResult, decode
+from firmware_config.lockrule import sign_command
+from firmware_config.messages import Challenge, LockCommand, LockResult, decode, encode
 from firmware_config.pairing import write_pairing
 from tests.brokers import Mosquitto
-from tests.faults.forger import KEY, TOPICS
+from tests.faults.forger import KEY, OTHER_KEY, TOPICS
 from tests.faults.programs import Program, device_command
 from tests.waiting import until
 
@@ -90,6 +92,14 @@ class WiredLock:
         self._programs.append(Program("lock", command, self._folder / "lock.log", {}))
         assert until(lambda: self._challenge not in ("", before), START_LIMIT_S), self._programs[-1].last_words()
 
+    def catch_up(self) -> None:
+        # The lock answers in the order of what came, and says its new challenge before the answer.
+        question = secrets.token_hex(16)
+        wrong = sign_command(OTHER_KEY, TOPICS.door_id, "unlock", question, 1000)
+        assert self._wire.publish(TOPICS["lock/command"], encode(wrong))
+        if not until(lambda: self._of(question), ANSWER_LIMIT_S, QUICK_S):
+            self.unanswered.append("the lock did not answer a command with a wrong MAC")
+
     def come_back_to(self, payload: bytes) -> None:
         """Its place at the broker is taken for a moment, by whoever stores the command meanwhile."""
         challenge = decode(LockCommand, payload, "lock/command").challenge
@@ -119,6 +129,9 @@ class WiredLock:
         self._lawful.add(challenge)
         assert self._wire.publish(TOPICS["lock/command"], payload)
         obeyed = until(lambda: any(each.accepted for each in self._of(challenge)), ANSWER_LIMIT_S, QUICK_S)
+        if not obeyed:
+            answers = sorted({each.reason for each in self._of(challenge)})
+            self.unanswered.append(f"a lawful command was answered {answers or 'with nothing'}: {payload!r}")
         # The next command must not be made with what this one has spent.
         return obeyed and until(lambda: self._challenge != challenge, ANSWER_LIMIT_S, QUICK_S)
 
