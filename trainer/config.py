@@ -146,7 +146,7 @@ class Config(Part):
     """One run. Raises BadInput through `load` only."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, ge=1)
     optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
     weight_decay: float = Field(default=0.0, ge=0)

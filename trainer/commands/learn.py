@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from firmware_config.errors import BadInput
 from firmware_config.files import write_atomic
 from trainer.commands.shared import PUBLIC, QUALITY, QUALITY_RESULT, Jobs, read, where
 
@@ -14,6 +15,10 @@ def _train(args: argparse.Namespace) -> None:
     from trainer import config, train, world  # noqa: PLC0415  # torch takes seconds; --help should not
 
     settings = config.load(args.config)
+    if args.seed is not None:
+        if args.seed < 0:
+            raise BadInput("--seed counts from 0.")
+        settings = settings.model_copy(update={"seed": args.seed})
     out = args.out or Path("runs") / settings.name
     with world.open_world() as here:
         faces, split = train.load_faces(settings, args.data, args.cache)
@@ -50,6 +55,7 @@ def add(jobs: Jobs) -> None:
         where(job)
         job.set_defaults(do=do)
         if name == "train":
+            job.add_argument("--seed", type=int, help="in place of the file's: another split, another chance")
             job.add_argument("--tensorboard", action="store_true", help="write TensorBoard's files to OUT/tensorboard")
 
     job = jobs.add_parser("quality", help="train the ranking of quality for a bundle's encoder, and measure it")
