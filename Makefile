@@ -71,7 +71,7 @@ lint: $(TEST)/ready
 	$(TEST)/bin/python -c "import device.daemon, sys; assert not {'torch','gradio','sqlalchemy'} & set(sys.modules)"
 
 # What mostly waits (for containers, for Home Assistant, for a broken wire to be mended) goes beside the rest.
-ASIDE := nspawn or homeassistant or fuzz
+ASIDE := nspawn or homeassistant or fuzz or postgres
 
 ifeq ($(strip $(ARGS)),)
 test: lint

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_ui.models import ActRow
@@ -36,17 +36,12 @@ HEAD_CONTEXT: Final = b"latchkey-acts-1|"
 ACT_HEAD: Final = "act_head"
 """Key in Session.info: the head that this transaction made."""
 
-POSTGRES_LOCK: Final = 0x1A7C
-"""Number of the advisory lock that keeps two page processes from writing one link; any number of our own."""
-
 
 def record_act(session: Session, by: str, what: str, subject: str) -> None:
     """In the same transaction as the act itself, so that neither stands without the other.
 
     subject: names doors, accounts, bundles and ids of people; never the name of a person who is enrolled.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": POSTGRES_LOCK})
     last = session.scalar(select(ActRow).order_by(ActRow.seq.desc()).limit(1))
     head = Head(last.seq, last.hash) if last is not None else Head()
     row = ActRow(seq=head.count + 1, at=datetime.now(timezone.utc), by=by, what=what, subject=subject, prev=head.hash)
@@ -70,14 +65,18 @@ def act_facts(row: ActRow) -> dict[str, Any]:
 def read_acts(session: Session) -> Iterator[dict[str, Any]]:
     """All acts in order as plain values, each checked on the way. Raises BadState at the first broken link."""
     head = Head()
-    for row in session.scalars(select(ActRow).order_by(ActRow.seq).execution_options(yield_per=1000)):
-        place = f"Act {head.count + 1} of the record"
-        if row.seq != head.count + 1 or row.prev != head.hash:
-            raise BadState(f"{place} is missing, or one was put in. Keep the store as evidence; restore a backup.")
-        if row.hash != act_hash(row):
-            raise BadState(f"{place} was changed after it was written. Keep the store as evidence; restore a backup.")
-        head = Head(row.seq, row.hash)
-        yield {**act_facts(row), "prev": row.prev, "hash": row.hash}
+    query = select(ActRow).order_by(ActRow.seq).execution_options(yield_per=1000)
+    with contextlib.closing(session.scalars(query)) as rows:
+        for row in rows:
+            place = f"Act {head.count + 1} of the record"
+            if row.seq != head.count + 1 or row.prev != head.hash:
+                raise BadState(f"{place} is missing, or one was put in. Keep the store as evidence; restore a backup.")
+            if row.hash != act_hash(row):
+                raise BadState(
+                    f"{place} was changed after it was written. Keep the store as evidence; restore a backup."
+                )
+            head = Head(row.seq, row.hash)
+            yield {**act_facts(row), "prev": row.prev, "hash": row.hash}
 
 
 class Witness:

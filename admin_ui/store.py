@@ -37,6 +37,13 @@ PRAGMAS: Final = (
 )
 
 
+POSTGRES_LOCK: Final = 0x1A7C
+"""Number of the advisory lock that lets one writer at a time in, as SQLite does; any number of our own."""
+
+SERVER_OPTIONS: Final[dict[str, Any]] = {"pool_pre_ping": True}
+"""A database server may have been restarted: a dead connection is found out before it is used, not by a person."""
+
+
 class StoreDown(BadState):
     """Nothing can be stored now: no disk, no connection, or somebody else writes for too long."""
 
@@ -49,11 +56,15 @@ class Store:
         try:
             self.witnesses: list[Callable[[Mapping[Any, Any]], None]] = []
             """Called after each transaction with its Session.info: what must not be lost with the store is kept."""
-            self._engine = create_engine(url)
+            self._engine = create_engine(url, **SERVER_OPTIONS if not url.startswith("sqlite") else {})
             if self._engine.dialect.name == "sqlite":
                 event.listen(self._engine, "connect", _on_connect)
                 event.listen(self._engine, "begin", _on_begin)
+            if self._engine.dialect.name == "postgresql":
+                event.listen(self._engine, "begin", _on_begin_postgres)
             self._writer = self._engine.execution_options(**{WRITING: True})
+            one_view = {"isolation_level": "REPEATABLE READ"} if self._engine.dialect.name == "postgresql" else {}
+            self._reader = self._engine.execution_options(**one_view)
             _migrate(self._writer)
         except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
             reason = error.orig if isinstance(error, DBAPIError) else error
@@ -65,7 +76,7 @@ class Store:
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent view; nothing is written. Raises BadState."""
-        with _stated(), Session(self._engine, expire_on_commit=False) as session:
+        with _stated(), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextlib.contextmanager
@@ -179,6 +190,12 @@ def _on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> No
     for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _on_begin_postgres(connection: Connection) -> None:
+    # Who reads first and writes later must not have read what another page process is changing.
+    if connection.get_execution_options().get(WRITING):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRES_LOCK})")
 
 
 def _on_begin(connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -31,6 +32,7 @@ from firmware_config.roster import Roster, open_roster
 from firmware_config.settings import AdminSettings, BrokerSettings
 from tests.admin_ui.toys import png, toy_calibration, toy_onnx
 from tests.brokers import free_port
+from tests.postgres import Postgres, rows_of
 
 MakeBundle = Callable[..., bytes]
 MakeOffice = Callable[..., Office]
@@ -95,11 +97,33 @@ def photo(faces: dict[int, list[ImageArray]]) -> Callable[..., bytes]:
     return make
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    # Not below pytest's folder: that is root's alone, and PostgreSQL refuses to be root.
+    with tempfile.TemporaryDirectory(prefix="latchkey-postgres-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with Postgres(Path(folder) / "server") as server:
+            yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Where the store is: empty for SQLite in the state folder, or a new PostgreSQL database. Every test that asks for
+    a store runs on both."""
+    if request.param == "sqlite":
+        return ""
+    url: str = request.getfixturevalue("postgres").database()
+    return url
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> AdminSettings:
+def settings(tmp_path: Path, store_url: str) -> AdminSettings:
     """A site whose broker does not answer."""
     return AdminSettings(
-        site="home", state=tmp_path / "state", broker=BrokerSettings(url=f"mqtt://127.0.0.1:{free_port()}")
+        site="home",
+        state=tmp_path / "state",
+        store=store_url,
+        broker=BrokerSettings(url=f"mqtt://127.0.0.1:{free_port()}"),
     )
 
 
@@ -137,7 +161,7 @@ def roster_of(settings: AdminSettings) -> Callable[[str], Roster]:
 
     def read(door: str) -> Roster:
         pairing = load_door(settings.state / "pairings" / door / "door")
-        store = open_store("", settings.state)
+        store = open_store(settings.store, settings.state)
         with store.read() as session:
             row = session.get(DoorRow, door)
             assert row is not None
@@ -164,7 +188,9 @@ def huge_png() -> Callable[[int, int], bytes]:
 
 @pytest.fixture
 def stored_bytes(settings: AdminSettings) -> Callable[[], bytes]:
-    """All bytes of the database's files."""
+    """All bytes of SQLite's files; all rows of PostgreSQL, whose files are the server's affair."""
+    if settings.store:
+        return lambda: rows_of(settings.store)
     return lambda: b"".join(path.read_bytes() for path in sorted(settings.state.glob("store.db*")))
 
 

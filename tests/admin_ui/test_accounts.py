@@ -8,11 +8,12 @@ import pytest
 from admin_ui.accounts import PasswordCheck, accounts, generate_password, set_password
 from admin_ui.store import Store, open_store
 from firmware_config.errors import BadInput
+from tests.postgres import rows_of
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store("", tmp_path)
+def store(tmp_path: Path, store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url, tmp_path)
     yield opened
     opened.close()
 
@@ -48,9 +49,10 @@ def test_what_cannot_be_an_account_is_refused(store: Store, name: str, password:
     assert accounts(store) == []
 
 
-def test_password_is_kept_as_argon2id_only(store: Store, tmp_path: Path) -> None:
+def test_password_is_kept_as_argon2id_only(store: Store, tmp_path: Path, store_url: str) -> None:
     set_password(store, "boss", "correct horse", by="test")
-    data = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
+    files = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
+    data = rows_of(store_url) if store_url else files
     assert b"$argon2id$" in data
     assert b"correct horse" not in data
 

@@ -21,8 +21,8 @@ def witness(tmp_path: Path) -> Witness:
 
 
 @pytest.fixture
-def store(tmp_path: Path, witness: Witness) -> Iterator[Store]:
-    opened = open_store("", tmp_path)
+def store(tmp_path: Path, store_url: str, witness: Witness) -> Iterator[Store]:
+    opened = open_store(store_url, tmp_path)
     opened.witnesses.append(witness.see)
     for number in range(5):
         with opened.write() as session:
@@ -125,9 +125,9 @@ def test_the_writer_who_comes_last_does_not_move_the_witness_back(store: Store, 
     assert witness.last_seen().count == 7
 
 
-def test_many_writers_leave_the_newest_head(store: Store, tmp_path: Path) -> None:
+def test_many_writers_leave_the_newest_head(store: Store, tmp_path: Path, store_url: str) -> None:
     def act(number: int) -> None:
-        beside = open_store("", tmp_path)
+        beside = open_store(store_url, tmp_path)
         beside.witnesses.append(Witness(tmp_path, KEY).see)
         for _ in range(5):
             with beside.write() as session:

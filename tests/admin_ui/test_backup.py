@@ -23,6 +23,12 @@ from firmware_config.settings import AdminSettings
 Photo = Callable[..., bytes]
 
 
+@pytest.fixture
+def store_url() -> str:
+    """SQLite: a database server has tools of its own for its part."""
+    return ""
+
+
 def _backup(settings: AdminSettings) -> bytes:
     out = io.BytesIO()
     write_backup(settings, out)

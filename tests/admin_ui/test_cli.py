@@ -26,6 +26,12 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
+def store_url() -> str:
+    """SQLite: what a shell does is the same for both."""
+    return ""
+
+
+@pytest.fixture
 def admin_toml(tmp_path: Path, settings: AdminSettings, make_office: Callable[..., Office]) -> Path:
     """A site that has its encoder already: the toy one."""
     make_office().stop()

@@ -52,6 +52,7 @@ def test_the_receipt_stays_in_the_record_and_names_nobody(office: Office, photo:
     assert not [act for act in acts if "Unmistakable" in act.subject]
 
 
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)  # a file to copy
 def test_an_old_store_copied_back_does_not_bring_them_back(
     make_office: MakeOffice, tmp_path: Path, photo: Photo, roster_of: Callable[[str], Roster]
 ) -> None:

@@ -21,10 +21,13 @@ from admin_ui.store import Store, open_store
 from firmware_config.errors import BadState
 from firmware_config.events import Event, EventDetail
 
+SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""For what is about its file."""
+
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store("", tmp_path)
+def store(tmp_path: Path, store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url, tmp_path)
     yield opened
     opened.close()
 
@@ -37,17 +40,17 @@ def event(number: int) -> tuple[Event, EventDetail]:
     )
 
 
-def test_migrations_make_exactly_the_tables_that_the_code_uses(store: Store, tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+def test_migrations_make_exactly_the_tables_that_the_code_uses(store: Store, tmp_path: Path, store_url: str) -> None:
+    engine = create_engine(store_url or f"sqlite:///{tmp_path / 'store.db'}")
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
     engine.dispose()
 
 
-def test_opening_twice_keeps_what_is_there(store: Store, tmp_path: Path) -> None:
+def test_opening_twice_keeps_what_is_there(store: Store, tmp_path: Path, store_url: str) -> None:
     with store.write() as session:
         record_act(session, "boss", "test", "x")
-    again = open_store("", tmp_path)
+    again = open_store(store_url, tmp_path)
     with again.read() as session:
         assert [act.subject for act in session.scalars(select(ActRow))] == ["x"]
     again.close()
@@ -78,13 +81,14 @@ def test_a_wrong_url_does_not_show_its_password(tmp_path: Path) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@SQLITE
 def test_store_is_readable_by_its_owner_only(store: Store, tmp_path: Path) -> None:
     assert [path.stat().st_mode & 0o077 for path in tmp_path.glob("store.db*")].count(0) >= 1
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("store.db*"))
 
 
-def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
-    stores = [open_store("", tmp_path) for _ in range(2)]
+def test_two_writers_wait_for_each_other(tmp_path: Path, store_url: str) -> None:
+    stores = [open_store(store_url, tmp_path) for _ in range(2)]
 
     def write(store: Store) -> None:
         for number in range(10):
