@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,11 @@ FORMATS: Final = ("JPEG", "PNG", "BMP", "PPM", WebPImagePlugin.WebPImageFile.for
 plugin is loaded; WebP's is not among those that it loads first."""
 CROWD_WIDTH_RATIO: Final = 0.4
 """A second face at least this wide, measured by the first, is a second person and not somebody far behind."""
+
+DECODED_AT_ONCE: Final = 2
+"""A WebP of 40 megapixels takes up to 0.9 GB while it is decoded; the page's machine may be a small one. Others wait."""
+
+_decoding: Final = threading.BoundedSemaphore(DECODED_AT_ONCE)
 
 NOT_AN_IMAGE: Final = (
     "This file is not an image that can be read. Choose a photo in JPEG, PNG or WebP format "
@@ -77,7 +83,8 @@ def read_photo(photo: bytes) -> ImageArray:
                 f"The photo has only {image.width} x {image.height} pixels. Choose one with at least "
                 f"{MIN_SIDE_PX} on each side."
             )
-        return _upright(image)
+        with _decoding:
+            return _upright(image)
 
 
 def _webp_size(photo: bytes) -> tuple[int, int]:

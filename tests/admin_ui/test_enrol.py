@@ -1,7 +1,10 @@
 """What the office says to a photo before anybody is enrolled from it."""
 
 import io
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -150,3 +153,27 @@ def test_any_bytes_are_read_or_refused_with_a_sentence(tail: bytes, head: bytes)
     except BadInput as refused:
         sentence, image = str(refused), None
     assert sentence.endswith((".", ").")) if image is None else image.ndim == 3
+
+
+def test_many_photos_at_once_are_decoded_two_at_a_time(
+    photo: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, most, lock = [0], [0], threading.Lock()
+    upright = enrol._upright
+
+    def counted(image: Image.Image) -> ImageArray:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.02)
+        try:
+            return upright(image)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    monkeypatch.setattr(enrol, "_upright", counted)
+    with ThreadPoolExecutor(8) as pool:
+        shapes = {image.shape for image in pool.map(enrol.read_photo, [photo(1)] * 8)}
+    assert len(shapes) == 1
+    assert most[0] == enrol.DECODED_AT_ONCE
