@@ -34,7 +34,7 @@ CROWD_WIDTH_RATIO: Final = 0.4
 """A second face at least this wide, measured by the first, is a second person and not somebody far behind."""
 
 DECODED_AT_ONCE: Final = 2
-"""A WebP of 40 megapixels takes up to 0.9 GB while it is decoded; the page's machine may be a small one. Others wait."""
+"""A WebP of 40 megapixels takes up to 0.9 GB while it is decoded; the page's machine may be small. Others wait."""
 
 _decoding: Final = threading.BoundedSemaphore(DECODED_AT_ONCE)
 
