@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.makers_training import six_people
 from trainer.config import Config
 from trainer.data import Faces
 
@@ -88,6 +89,12 @@ def tiny_door() -> Config:
             ],
         }
     )
+
+
+@pytest.fixture(name="six_people")
+def _six_people() -> Faces:
+    """Six people with five crops each."""
+    return six_people()
 
 
 @pytest.fixture(autouse=True)

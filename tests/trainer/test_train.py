@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from firmware_config.errors import BadInput, BadState, DiskFault
-from trainer import checkpoint, progress, train
-from trainer import config as configuration
+from firmware_config.errors import BadInput
+from tests.makers_training import SPLIT, quiet, small_config
+from tests.trainer.test_style import dim_frames
+from trainer import progress, train
 from trainer.bundling import load_trained
 from trainer.config import Config
-from trainer.data import Faces, Split
-from trainer.run import Run, build_run
-
-
-def quiet(_line: str) -> None:
-    return
+from trainer.data import Faces
+from trainer.feed import Kitchen
+from trainer.parts import Style
+from trainer.run import Run
+from trainer.style import read_style
 
 
 def stop_at(step: int, how: signal.Signals = signal.SIGINT) -> Callable[[str], None]:
@@ -36,43 +34,6 @@ def stop_at(step: int, how: signal.Signals = signal.SIGINT) -> Callable[[str], N
             os.kill(os.getpid(), how)
 
     return say
-
-
-def small_config(**more: object) -> Config:
-    """The smallest MobileFaceNet on pairs of people, a handful of steps of 32 pixels."""
-    stage = {
-        "epochs": 3,
-        "pixels": 32,
-        "learning_rate": [1e-3, 1e-3],
-        "sampler": "pairs",
-        "batch": 4,
-        "batches": 2,
-        "loss": [{"name": "contrastive", "margin": 1.0}],
-    }
-    return Config.model_validate(
-        {
-            "name": "small",
-            "threads": 1,
-            "optimiser": "adam",
-            "network": {"kind": "mobilefacenet", "width": 0.125, "stem": 4},
-            "data": {"source": "shards"},
-            "stage": [stage],
-            **more,
-        }
-    )
-
-
-@pytest.fixture
-def six_people() -> Faces:
-    """Six people with five crops each."""
-    random = np.random.default_rng(3)
-    base = random.integers(30, 226, (6, 1, 16, 16, 3))
-    crops = np.clip(base + random.integers(-20, 21, (6, 5, 16, 16, 3)), 0, 255).astype(np.uint8).reshape(30, 16, 16, 3)
-    pixels = crops.repeat(8, axis=1).repeat(8, axis=2)
-    return Faces(pixels, np.repeat(np.arange(6), 5), tuple(f"six-{i:02d}" for i in range(30)))
-
-
-SPLIT = Split(np.arange(20), np.arange(0), np.arange(20, 30))
 
 
 def same_weights(first: Run, second: Run) -> bool:
@@ -103,94 +64,6 @@ def test_ctrl_c_is_as_before_when_the_training_is_over(six_people: Faces, tmp_pa
     before = signal.getsignal(signal.SIGINT)
     train.train(small_config(), six_people, SPLIT, tmp_path, quiet)
     assert signal.getsignal(signal.SIGINT) is before
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"seed": 6},
-        {"optimiser": "sgd"},
-        {"average": 0.9},
-        {"stage": [{"epochs": 1, "pixels": 32, "learning_rate": [1e-3, 1e-3], "loss": [{"name": "arcface"}]}]},
-        {"network": {"kind": "mobilefacenet", "width": 0.25, "stem": 4}},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_a_run_of_another_configuration_is_not_gone_on_with(
-    change: dict[str, object], six_people: Faces, tmp_path: Path
-) -> None:
-    training = six_people.take(SPLIT.train)
-    checkpoint.save(small_config(), training, build_run(small_config(), training), tmp_path)
-    kept = (tmp_path / "checkpoint.pt").read_bytes()
-    with pytest.raises(BadState, match="Choose another --out folder"):
-        train.train(small_config(**change), six_people, SPLIT, tmp_path, quiet)
-    assert (tmp_path / "checkpoint.pt").read_bytes() == kept
-
-
-@pytest.mark.parametrize("length", [0, 1000, -1])
-def test_a_checkpoint_that_is_cut_short_is_a_sentence(length: int, six_people: Faces, tmp_path: Path) -> None:
-    training = six_people.take(SPLIT.train)
-    checkpoint.save(small_config(), training, build_run(small_config(), training), tmp_path)
-    path = tmp_path / "checkpoint.pt"
-    path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(BadState, match="not a whole checkpoint"):
-        train.train(small_config(), six_people, SPLIT, tmp_path, quiet)
-
-
-@contextmanager
-def full_disk(free: int) -> Iterator[None]:
-    """No file grows past so many bytes: writing on fails as on a full disk, with another number."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (free, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_leaves_the_old_checkpoint_whole(tiny_door: Config, shard_folder: Path, tmp_path: Path) -> None:
-    faces, split = train.load_faces(tiny_door, shard_folder)
-    training = faces.take(split.train)
-    run = build_run(tiny_door, training)
-    checkpoint.save(tiny_door, training, run, tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    run.step = 1
-    with full_disk(10_000), pytest.raises(DiskFault, match=r"step 1 cannot be written .* Make room"):
-        checkpoint.save(tiny_door, training, run, tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    resumed = checkpoint.resume(tiny_door, training, tmp_path)
-    assert resumed is not None
-    assert resumed.step == 0
-
-
-def test_a_disk_that_is_full_for_a_while_does_not_end_the_training(
-    tiny_door: Config, shard_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries: list[int] = []
-    really = checkpoint.save
-
-    def save(config: Config, training: Faces, run: Run, folder: Path) -> None:
-        tries.append(run.step)
-        with full_disk(10_000 if len(tries) == 1 else resource.RLIM_INFINITY):
-            really(config, training, run, folder)
-
-    monkeypatch.setattr(train, "save", save)
-    said: list[str] = []
-    config = tiny_door.model_copy(update={"checkpoint_minutes": 1e-9})
-    faces, split = train.load_faces(config, shard_folder)
-    run = train.train(config, faces, split, tmp_path, said.append)
-    assert [line for line in said if "cannot be written" in line]
-    assert tries[0] < run.step == load_trained(tmp_path).step
-
-
-def test_the_checkpoint_says_what_it_came_from(tiny_door: Config, shard_folder: Path, tmp_path: Path) -> None:
-    faces, split = train.load_faces(tiny_door, shard_folder)
-    train.train(tiny_door, faces, split, tmp_path, quiet)
-    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert Config.model_validate(state["config"]) == tiny_door
-    assert state["images"] == faces.take(split.train).fingerprint()
-    assert state["code"].startswith(checkpoint.version("latchkey"))
-    assert load_trained(tmp_path).code == state["code"]
 
 
 def test_a_loss_that_is_no_number_ends_in_a_sentence(six_people: Faces, tmp_path: Path) -> None:
@@ -244,6 +117,21 @@ def test_several_loaders_make_the_same_batches(tiny_door: Config, shard_folder: 
     assert one.history == three.history
 
 
+def test_faces_train_in_a_camera_s_style(six_people: Faces, tmp_path: Path) -> None:
+    dim_frames(tmp_path)
+    style = Style(frames=str(tmp_path), share=1.0)
+    config = small_config(style=style.model_dump())
+    kitchen = Kitchen(config, config.stage[0], six_people, read_style(style, 128, 3))
+    plain = Kitchen(config, config.stage[0], six_people)
+    crops = [(kitchen.crop(1, place, place), plain.crop(1, place, place)) for place in range(8)]
+    assert all(dim.mean() < bright.mean() - 20 for dim, bright in crops)
+    styled, usual = (
+        train.train(each, six_people, SPLIT, tmp_path / each.name, quiet)
+        for each in (config, small_config(name="plain"))
+    )
+    assert styled.history[0]["loss"] != usual.history[0]["loss"]
+
+
 def test_tensorboard_has_what_the_log_has(six_people: Faces, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -274,24 +162,3 @@ def test_the_tutorial_network_learns_pairs(loss: str, grey_people: Faces, tmp_pa
     losses = [entry["loss"] for entry in run.history]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:10])
     assert {"eer", "tar_1e-2"} <= run.history[-1].keys()
-
-
-@pytest.mark.parametrize("path", sorted((Path(train.__file__).parent / "configs").glob("*.toml")), ids=lambda p: p.stem)
-def test_the_configurations_that_come_along_are_valid(path: Path) -> None:
-    assert configuration.load(path).name == path.stem
-
-
-def test_all_that_is_wrong_in_a_configuration_is_said_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "wrong.toml"
-    path.write_text('name = "UPPER"\nsped = 3\n[network]\nkind = "resnet"\n[data]\nsource = "att"\n')
-    with pytest.raises(BadInput) as caught:
-        configuration.load(path)
-    for part in ("name", "sped", "network.kind"):
-        assert part in str(caught.value)
-
-
-def test_a_run_has_stages_or_teachers(tmp_path: Path) -> None:
-    path = tmp_path / "none.toml"
-    path.write_text('name = "none"\n[network]\nkind = "fusedfacenet"\n[data]\nsource = "shards"\n')
-    with pytest.raises(BadInput, match="stages, or \\[distill\\] and teachers"):
-        configuration.load(path)
