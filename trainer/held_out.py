@@ -26,13 +26,14 @@ def held_out_trial(run: Path, folder: Path, cache_dir: Path | None = None) -> Tr
     settings = trained.config.model_copy(update={"data": trained.config.data.model_copy(update={"unnamed_images": 0})})
     faces, split = load_faces(settings, folder, cache_dir)
     strangers = faces.take(split.validation)
+    pictures = strangers.centre() if trained.config.network.for_door else strangers.pixels
     log = run / LOG
     return Trial(
         "held-out",
         f"{trained.config.network.kind} {trained.config.name}, step {trained.step}",
-        embed_all(lambda pictures: embed(trained.config, trained.network, pictures), strangers.pixels),
+        embed_all(lambda part: embed(trained.config, trained.network, part), pictures),
         strangers.identities,
-        strangers.pixels,
+        pictures,
         may_show=trained.config.data.source == "att",
         log=[json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
     )
