@@ -39,7 +39,7 @@ class Judge:
 
     def unlike(self, first: FloatArray, second: FloatArray) -> FloatArray:
         """float32[views, N, D], float32[views, M, D] -> float32[N, M]: the mean over as many pairs of looks as there
-        are looks, those that are most alike, so that a face that was cut out a little differently is not another one."""
+        are looks, those most alike, so that a face that was cut out a little differently is not another one."""
         pairs = np.stack(
             [self._unlike(torch.from_numpy(a)[:, None], torch.from_numpy(b)[None]) for a in first for b in second]
         )
