@@ -92,6 +92,17 @@ def loss_curve(losses: Sequence[float], every: int = 10) -> Figure:
     return figure
 
 
+def bars(values: Sequence[float], what: str, title: str) -> Figure:
+    """Shares, 0 to 1, a bar each, with their mean as a line."""
+    figure, axis = _axis(7.0, 3.5)
+    axis.bar(range(len(values)), values, color=GENUINE)
+    axis.axhline(float(np.mean(values)), color="black", linewidth=1.0, linestyle="--")
+    axis.set(ylabel=what, ylim=(0.0, max(1.0 if max(values) > 0.5 else 0.0, 1.15 * max(values))))
+    axis.set_title(f"{title}: mean {np.mean(values):.1%}")
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    return figure
+
+
 def pair_grid(pictures: ImageArray, pairs: npt.NDArray[np.int64], titles: Sequence[str], title: str = "") -> Figure:
     """Pairs side by side with a line above each, four in a row. pictures: uint8[N, H, W, C];
     pairs: int64[P, 2]."""

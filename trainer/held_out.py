@@ -27,7 +27,6 @@ def held_out_trial(run: Path, folder: Path, cache_dir: Path | None = None) -> Tr
     faces, split = load_faces(settings, folder, cache_dir)
     strangers = faces.take(split.validation)
     pictures = strangers.centre() if trained.config.network.for_door else strangers.pixels
-    log = run / LOG
     return Trial(
         "held-out",
         f"{trained.config.network.kind} {trained.config.name}, step {trained.step}",
@@ -35,5 +34,11 @@ def held_out_trial(run: Path, folder: Path, cache_dir: Path | None = None) -> Tr
         strangers.identities,
         pictures,
         may_show=trained.config.data.source == "att",
-        log=[json.loads(line) for line in log.read_text().splitlines()] if log.exists() else [],
+        log=read_log(run),
     )
+
+
+def read_log(run: Path) -> list[dict[str, float]]:
+    """What each step of a run said; nothing for a run that was never saved."""
+    log = run / LOG
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []

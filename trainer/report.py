@@ -7,7 +7,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -23,6 +23,9 @@ WORST: Final = 12
 """Pairs of each kind in the grids."""
 
 OCCLUDED: Final = 4
+
+Log = list[dict[str, Any]]
+"""A run's steps, as its log.jsonl has them."""
 
 STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c2321;background:#fff}
@@ -53,12 +56,28 @@ def html_report(result: dict[str, Any], trial: Trial, embed: Embed | None = None
     else:
         parts.append("<p>The terms of this set keep its faces out of reports; --faces shows them in your own copy.</p>")
     parts.append(f"<h2>For machines</h2><pre>{html.escape(json.dumps(result, indent=1))}</pre>")
-    title = html.escape(f"{trial.protocol}: {trial.subject[:24]}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
-        f"<body><h1>{title}</h1>{''.join(parts)}</body></html>\n"
-    )
+    return _page(f"{trial.protocol}: {trial.subject[:24]}", parts)
+
+
+def one_shot_report(results: Sequence[dict[str, Any]], lines: Sequence[str], logs: Sequence[Log]) -> str:
+    """results: of `one_shot.judge_run`, a run each; lines: the same in words; logs: each run's steps. No pictures of
+    anybody: how often each of Lake's runs, or each split of people, was right, and how the loss fell."""
+    parts = [f"<p>{html.escape(line)}</p>" for line in lines]
+    lake = [result["lake_runs"]["each"] for result in results if "lake_runs" in result]
+    if lake:
+        plots = [figures.bars(each, "right", f"Lake's runs, {len(each)}, 20-way one-shot") for each in lake]
+    else:
+        shots = [result["one_shot"]["accuracy"] for result in results]
+        ways = results[0]["one_shot"]["ways"]
+        plots = [
+            figures.bars(shots, "right", f"{ways}-way one-shot, by split"),
+            figures.bars([result["eer"] for result in results], "EER", "EER, by split"),
+        ]
+    plots += [figures.loss_curve([entry["loss"] for entry in log]) for log in logs if log]
+    parts.append('<div class="plots">' + "".join(map(_svg, plots)) + "</div>")
+    parts.append(f"<h2>For machines</h2><pre>{html.escape(json.dumps(list(results), indent=1))}</pre>")
+    names = ", ".join(dict.fromkeys(str(result["run"]) for result in results))
+    return _page(f"one-shot: {names}", parts)
 
 
 def worst_pairs(trial: Trial, genuine: bool, count: int = WORST) -> tuple[npt.NDArray[np.int64], list[str]]:
@@ -81,6 +100,15 @@ def as_png(figure: Figure, dpi: int = 110) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
     return stream.getvalue()
+
+
+def _page(title: str, parts: Sequence[str]) -> str:
+    head = html.escape(title)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{head}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
+        f"<body><h1>{head}</h1>{''.join(parts)}</body></html>\n"
+    )
 
 
 def _faces(trial: Trial, embed: Embed | None) -> Iterator[str]:

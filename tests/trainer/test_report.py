@@ -11,7 +11,7 @@ import pytest
 from firmware_config.face import FloatArray, ImageArray
 from tests.makers_trial import known_people
 from trainer import evaluate
-from trainer.report import html_report, worst_pairs
+from trainer.report import html_report, one_shot_report, worst_pairs
 from trainer.trial import Trial
 
 
@@ -55,3 +55,22 @@ def test_the_worst_pairs_are_the_farthest_genuine_and_the_nearest_impostors(tria
         first, second = trial.embeddings[pairs[0]]
         assert float(np.linalg.norm(first - second)) == pytest.approx(float(worst), abs=1e-6)
         assert titles[0].endswith(f"{worst:.2f}")
+
+
+def test_a_report_of_lakes_runs_has_a_bar_for_each_and_no_pictures() -> None:
+    each = [0.9 + 0.005 * number for number in range(20)]
+    result = {"run": "omniglot", "seed": 0, "lake_runs": {"runs": 20, "accuracy": 0.9475, "each": each}}
+    page = one_shot_report([result], ["omniglot, seed 0: 94.8 %"], [[{"loss": 2.0}] * 30])
+    assert "20-way one-shot: mean 94.8%" in page
+    assert "omniglot, seed 0: 94.8 %" in page
+    assert "data:image" not in page
+
+
+def test_a_report_of_several_splits_shows_them_side_by_side() -> None:
+    results = [
+        {"run": "att", "seed": seed, "eer": 0.03 + 0.01 * seed, "one_shot": {"ways": 10, "accuracy": 0.9}}
+        for seed in range(3)
+    ]
+    page = one_shot_report(results, ["att"], [[], [], []])
+    assert "EER, by split: mean 4.0%" in page
+    assert "10-way one-shot, by split: mean 90.0%" in page
