@@ -4,6 +4,7 @@ for what a door's camera does to the images of a stage."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from torch.nn import functional
 
 from firmware_config.face import CROP_SIZE
 from trainer.encoders import PIXEL_MEAN, PIXEL_SCALE
+
+NOISES: Final = 16
+"""Fields of noise that a batch shares."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,9 @@ def relight(images: Tensor, how: Augmentation, random: torch.Generator) -> Tenso
             shrunk = functional.interpolate(images[chosen], size=(small, small), mode="area")
             images[chosen] = functional.interpolate(shrunk, size=(pixels, pixels), mode="bilinear", align_corners=False)
     strength = _uniform(count, 0.0, how.noise, random)[:, None, None, None]
-    images = images + strength * torch.randn(images.shape, generator=random)
+    # Drawing noise for every image would take a tenth of a training step; no image meets the same one twice soon.
+    noise = torch.randn((min(count, NOISES), *images.shape[1:]), generator=random)
+    images = images + strength * noise[torch.randint(len(noise), (count,), generator=random)]
     return images.clamp(-1.0, 1.0)
 
 

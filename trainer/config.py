@@ -22,14 +22,16 @@ FIXED_SIDES: Final = {"tutorial": 100, "koch": 105}
 
 
 class Network(Part):
-    """Which network. `width` and `stem` are MobileFaceNet's, `blocks` FusedFaceNet's, `towers` the tutorial's,
-    `dropout` the tutorial's and EdgeNet's, `strides` to `outputs` EdgeNet's."""
+    """Which network. `width` and `stem` are MobileFaceNet's, `blocks` and `widths` FusedFaceNet's, `towers` the
+    tutorial's, `dropout` the tutorial's and EdgeNet's, `strides` to `outputs` EdgeNet's."""
 
     kind: Literal["tutorial", "koch", "edgenet", "mobilefacenet", "fusedfacenet"]
     width: float = Field(default=1.0, gt=0, le=2)
     stem: int = Field(default=64, ge=4, le=128)
-    blocks: tuple[int, int] = (2, 2)
-    """Residual blocks on the 14x14 and on the 7x7 map."""
+    blocks: tuple[int, int, int, int] = (0, 1, 4, 1)
+    """Residual blocks on the maps of 56, 28, 14 and 7 pixels."""
+    widths: tuple[int, int, int, int] = (16, 48, 80, 160)
+    """Channels of the same maps."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     towers: Literal[1, 2] = 1
     """2: each side of a pair has weights of its own."""
@@ -107,8 +109,6 @@ class TeacherFile(Part):
     """Its pixels are (p - mean) / deviation with p 0 to 255, in its own order."""
     weight: float = Field(default=1.0, gt=0)
     """Of its unit rows beside those of the other teachers."""
-    maps: tuple[str, ...] = Field(default=(), max_length=2)
-    """Names of its tensors that the student's 14x14 and 7x7 maps shall tell too. One teacher at most has them."""
     licence: str = Field(min_length=3)
 
     @model_validator(mode="after")
@@ -122,24 +122,26 @@ class Distillation(Part):
     """How the teachers' lessons are given."""
 
     lessons: Literal["kept", "live"] = "kept"
-    """kept: the teachers look once at `views` fixed views of every crop, for CPUs. live: at every augmented crop
-    while the student learns, for a GPU."""
-    views: int = Field(default=2, ge=1, le=8)
-    """Kept views of each crop; every second one is mirrored."""
+    """kept: the teachers look once at every crop, at its mirror image, and at `mixes` blends of two, for CPUs.
+    live: at every augmented crop while the student learns, for a GPU."""
+    mixes: int = Field(default=3, ge=0, le=16)
+    """Kept lessons on blends of each crop with another, each time another one."""
+    plain: int = Field(default=4, ge=1, le=16)
+    """Turns of the plain crops in an epoch, beside one of each blend."""
+    whiten: float = Field(default=0.0, ge=0, le=1)
+    """How far the directions of the teachers' embeddings are evened out: 0 keeps their distances, 1 whitens."""
     crops: int = Field(ge=1)
     """Crops that the student sees altogether, over all workers."""
     batch: int = Field(default=64, ge=2)
     workers: int = Field(default=2, ge=1, le=64)
-    """Processes of one thread each, which meet in the middle of their weights every `sync` steps."""
+    """Threads that learn, each on a processor, which meet in the middle of their weights every `sync` steps."""
     sync: int = Field(default=8, ge=1)
     rate: float = Field(default=0.02, gt=0)
     """Muon's learning rate, for matrices and convolutions; half a cosine down to 0."""
     rate_rest: float = Field(default=2e-3, gt=0)
     """AdamW's, for all else."""
-    hints: float = Field(default=1.0, ge=0)
-    """Weight of the maps beside the embedding at the start; falls in a line to a twentieth."""
     start: str = ""
-    """Folder of a run whose weights to begin with; its network may have fewer blocks."""
+    """A run's folder, or a file of weights, to begin with; its network may have fewer blocks."""
 
 
 class Config(Part):
@@ -188,8 +190,6 @@ class Config(Part):
             raise ValueError(f"{self.network.kind} takes images of {side} pixels: say pixels = {side} in every stage")
         if self.network.towers == 2 and any(stage.sampler != "pairs" for stage in self.stage):
             raise ValueError("two towers learn from pairs: every stage's sampler must be pairs")
-        if sum(bool(teacher.maps) for teacher in self.teacher) > 1:
-            raise ValueError("only one teacher may give maps")
         return self
 
 

@@ -16,19 +16,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from torch import nn
 
 from firmware_config.errors import BadInput, BadState
 from firmware_config.files import write_atomic
 from trainer import data
-from trainer.augment import Augmentation, normalise, relight
+from trainer.augment import Augmentation, relight
 from trainer.averaging import Centre
 from trainer.config import Config, Distillation
 from trainer.kept import KeptLessons
 from trainer.lessons import Lessons, LiveLessons, order
+from trainer.losses import regression
 from trainer.muon import optimisers
-from trainer.student import LEAST_HINTS, Student, build_student, lesson_loss
+from trainer.run import PRECISIONS
+from trainer.student import build_student
 from trainer.teachers import load_teacher
-from trainer.train import CHECKPOINT, LOG, validate
+from trainer.train import CHECKPOINT, LOG, stop_signals, validate
 
 LIGHT: Final = Augmentation(grey_share=0.25, small_share=0.15)
 """What the student's crops go through and the teachers' do not: it shall say of a dark, grey, small or noisy face what
@@ -44,7 +47,7 @@ class Worker:
     saved."""
 
     number: int
-    student: Student
+    student: nn.Module
     optimisers: list[torch.optim.Optimizer]
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -59,7 +62,7 @@ class School:
     plan: Distillation
     images: str
     """Fingerprint of the training crops."""
-    result: Student
+    result: nn.Module
     """Takes the centre's weights when they are wanted."""
     centre: Centre
     workers: list[Worker]
@@ -78,7 +81,7 @@ def distill(
     """Teaches, or goes on with, the run kept in `folder`.
 
     Raises BadInput for a configuration without teachers, BadState when the folder is of another run, LostLink when a
-    teacher cannot be fetched. Ctrl-C saves and raises KeyboardInterrupt. Hinton, Vinyals, Dean 2015.
+    teacher cannot be fetched. Ctrl-C and SIGTERM save and raise KeyboardInterrupt. Hinton, Vinyals, Dean 2015.
     """
     if config.distill is None:
         raise BadInput(f"{config.name} has stages and no teachers: use `latchkey-trainer train`.")
@@ -86,13 +89,12 @@ def distill(
     torch.set_num_threads(1 if plan.workers > 1 else config.threads)
     training, validation = faces.take(split.train), faces.take(split.validation)
     lessons = open_lessons(config, plan, training, folder, say, cache_dir)
-    school = build_school(config, plan, lessons, training)
+    school = build_school(config, plan, training)
     resume(school, folder)
     say(f"{config.name}: {len(training)} crops, {school.steps} steps of {plan.workers} x {plan.batch}")
 
-    stop = threading.Event()
     saved = time.monotonic()
-    with ThreadPoolExecutor(plan.workers) as pool:
+    with stop_signals() as stop, ThreadPoolExecutor(plan.workers) as pool:
         try:
             running = [pool.submit(learn, school, worker, lessons, stop) for worker in school.workers]
             said = school.workers[0].step
@@ -107,13 +109,16 @@ def distill(
                     save(school, folder)
                     saved = time.monotonic()
         finally:
+            stopped = stop.is_set()
             stop.set()
             wait(running)
             save(school, folder)
     for each in running:
         each.result()
+    if stopped:
+        raise KeyboardInterrupt
     if len(validation):
-        scores = validate(config, school.result.network, validation, 112)
+        scores = validate(config, school.result, validation, 112)
         say("validation: " + ", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
         school.workers[0].history[-1].update(scores)
         save(school, folder)
@@ -130,17 +135,16 @@ def open_lessons(
 ) -> Lessons:
     """The lessons that the configuration asks for; kept ones are written first, into folder/lessons."""
     if plan.lessons == "live":
-        return LiveLessons(
-            [load_teacher(file, cache_dir, config.threads) for file in config.teacher], training, config.seed
-        )
+        teachers = [load_teacher(file, cache_dir, config.threads) for file in config.teacher]
+        return LiveLessons(teachers, training, config.seed, plan.whiten)
     kept = KeptLessons(config, training, folder / "lessons")
     kept.prepare(lambda: [load_teacher(file, cache_dir, config.threads) for file in config.teacher], say)
     return kept
 
 
-def build_school(config: Config, plan: Distillation, lessons: Lessons, training: data.Faces) -> School:
+def build_school(config: Config, plan: Distillation, training: data.Faces) -> School:
     """A run at step 0. Raises BadInput, BadState."""
-    result = build_student(config, lessons.map_channels())
+    result = build_student(config)
     workers = [
         Worker(number, student, optimisers(student, plan.rate, plan.rate_rest))
         for number, student in enumerate(copy.deepcopy(result).to(device_of(plan)) for _ in range(plan.workers))
@@ -153,17 +157,16 @@ def learn(school: School, worker: Worker, lessons: Lessons, stop: threading.Even
     """One worker's steps, until all are done or `stop` is set."""
     config, plan = school.config, school.plan
     device = device_of(plan)
-    turns = order(lessons.count, lessons.views, plan.batch, worker.number, plan.workers, config.seed)
-    for view, rows in islice(turns, worker.step, school.steps):
+    kind = PRECISIONS.get(config.precision, torch.bfloat16 if device.type == "cuda" else torch.float32)
+    turns = order(lessons.count, lessons.turns, plan.batch, worker.number, plan.workers, config.seed)
+    for look, rows in islice(turns, worker.step, school.steps):
         if stop.is_set():
             break
         chance = ((config.seed * 1009 + worker.number) * 1_000_003 + worker.step) % 2**63
         random = torch.Generator().manual_seed(chance)
-        lesson = lessons.read(view, rows, random)
-        images = (
-            relight(normalise(lesson.crops), LIGHT, random).contiguous(memory_format=torch.channels_last).to(device)
-        )
-        lesson = lesson.to(device)
+        lesson = lessons.read(look, rows, random)
+        images = relight(lesson.images, LIGHT, random).contiguous(memory_format=torch.channels_last).to(device)
+        targets = lesson.targets.to(device)
         part = worker.step / school.steps
         warm = min(1.0, (worker.step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
         with worker.lock:
@@ -172,8 +175,9 @@ def learn(school: School, worker: Worker, lessons: Lessons, stop: threading.Even
                     group["lr"] = warm * rate * (1 + math.cos(math.pi * part)) / 2
                 optimiser.zero_grad(set_to_none=True)
             worker.student.train()
-            embeddings, maps = worker.student(images)
-            loss = lesson_loss(embeddings, maps, lesson, plan.hints * max(LEAST_HINTS, 1 - part))
+            with torch.autocast(device.type, kind, enabled=kind.itemsize < 4):
+                rows_made = worker.student(images)
+            loss = regression(nn.functional.normalize(rows_made.float()), targets)
             loss.backward()  # type: ignore[no-untyped-call]
             for optimiser in worker.optimisers:
                 optimiser.step()
@@ -205,8 +209,7 @@ def save(school: School, folder: Path) -> None:
         state: dict[str, Any] = {
             "config": school.config.model_dump(mode="json"),
             "images": school.images,
-            "network": school.result.network.state_dict(),
-            "adaptors": school.result.adaptors.state_dict(),
+            "network": school.result.state_dict(),
             "step": school.workers[0].step,
             "workers": [
                 {
@@ -240,8 +243,7 @@ def resume(school: School, folder: Path) -> None:
     config = school.config
     if same != (config.network, config.data, config.seed, config.teacher, school.images, school.plan.workers):
         raise BadState(f"{path} was made from another network, split, teacher or images. Choose another --out folder.")
-    school.result.network.load_state_dict(state["network"])
-    school.result.adaptors.load_state_dict(state["adaptors"])
+    school.result.load_state_dict(state["network"])
     school.centre = Centre(school.result, school.plan.workers)
     for worker, was in zip(school.workers, state["workers"], strict=True):
         worker.student.load_state_dict(was["student"])

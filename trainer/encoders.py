@@ -85,11 +85,7 @@ class MobileFaceNet(nn.Module):
 
         Training may begin with smaller, cheaper images; their map is enlarged to the head's 7x7 places.
         """
-        features: Tensor = self.features(pixels)
-        if pixels.shape[-1] != CROP_SIZE:
-            places = CROP_SIZE // 16
-            features = nn.functional.interpolate(features, size=(places, places), mode="bilinear", align_corners=False)
-        return self.head(features)  # type: ignore[no-any-return]
+        return self.head(_at_full_size(self.features(pixels), pixels, CROP_SIZE // 16))  # type: ignore[no-any-return]
 
 
 class FusedResidual(nn.Module):
@@ -107,68 +103,58 @@ class FusedResidual(nn.Module):
 
 
 class FusedFaceNet(nn.Module):
-    """MobileFaceNet with fused blocks: an encoder that two CPU cores can train in an hour.
+    """MobileFaceNet with fused blocks: an encoder that two CPU cores can train in an hour or two.
 
     pixels: float32[N, 3, 112, 112], about -1 to 1 -> float32[N, 128], before it is made unit length.
     Dense 3x3 convolutions in place of the depthwise bottlenecks (Tan and Le 2021 found them faster at early
-    stages; here they train four times as many crops a second), a patch stem as the resolution costs most, and
+    stages; here they train four times as many crops a second), each map half as wide as the one before it, and
     MobileFaceNet's global depthwise convolution at the end (Chen et al. 2018).
     """
 
-    CHANNELS: Final = (64, 128)
-    """Of the 14x14 and of the 7x7 map."""
-
-    def __init__(self, blocks: tuple[int, int] = (2, 2), stem: int = 32) -> None:
+    def __init__(
+        self, channels: tuple[int, ...] = (16, 48, 80, 160), blocks: tuple[int, ...] = (0, 1, 4, 1), last: int = 512
+    ) -> None:
+        """channels, blocks: of the maps of 56, 28, 14 and 7 pixels."""
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(3, stem, 8, 4, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU()]
-        channels = stem
-        self.ends: list[int] = []
-        """Layers whose outputs are the two maps."""
-        for after, count in zip(self.CHANNELS, blocks, strict=True):
-            layers += [*_convolution(channels, after, 3, 2), nn.ReLU()]
+        layers: list[nn.Module] = []
+        before = 3
+        self.stages: list[range] = []
+        """Layers of each map."""
+        for after, count in zip(channels, blocks, strict=True):
+            begin = len(layers)
+            layers += [*_convolution(before, after, 3, 2), nn.ReLU()]
             layers += [FusedResidual(after) for _ in range(count)]
-            self.ends.append(len(layers) - 1)
-            channels = after
-        self.features = nn.Sequential(*layers, *_convolution(channels, 512, 1), nn.ReLU())
-        self.head = _global_head(512, CROP_SIZE // 16, EMBEDDING_SIZE)
+            self.stages.append(range(begin, len(layers)))
+            before = after
+        self.features = nn.Sequential(*layers, *_convolution(before, last, 1), nn.ReLU())
+        self.places = CROP_SIZE // 2 ** len(channels)
+        """Side of the last map, cells."""
+        self.head = _global_head(last, self.places, EMBEDDING_SIZE)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """pixels: float32[N, 3, S, S] -> float32[N, 128]. S is 112 at the door.
-
-        Training may begin with smaller, cheaper images; their map is enlarged to the head's 7x7 places.
-        """
-        features: Tensor = self.features(pixels)
-        if pixels.shape[-1] != CROP_SIZE:
-            places = CROP_SIZE // 16
-            features = nn.functional.interpolate(features, size=(places, places), mode="bilinear", align_corners=False)
-        return self.head(features)  # type: ignore[no-any-return]
-
-    def with_maps(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `forward` at 112 pixels, with the maps float32[N, 64, 14, 14] and float32[N, 128, 7, 7] besides."""
-        maps: list[Tensor] = []
-        x = pixels
-        for number, layer in enumerate(self.features):
-            x = layer(x)
-            if number in self.ends:
-                maps.append(x)
-        return self.head(x), maps
+        """pixels: float32[N, 3, S, S] -> float32[N, 128]. S is 112 at the door; see MobileFaceNet for less."""
+        return self.head(_at_full_size(self.features(pixels), pixels, self.places))  # type: ignore[no-any-return]
 
     def grow_from(self, smaller: FusedFaceNet) -> None:
         """Takes the weights of a network with as many blocks or fewer. Those that it lacks begin as the identity:
-        ReLU(x + 0) is x where x is one already (Chen, Goodfellow, Shlens 2016)."""
-        begin = 0
-        begin_smaller = 0
-        for end, end_smaller in zip(
-            [*self.ends, len(self.features) - 1], [*smaller.ends, len(smaller.features) - 1], strict=True
-        ):
-            for k in range(end - begin + 1):
-                layer = self.features[begin + k]
-                if begin_smaller + k <= end_smaller:
-                    layer.load_state_dict(smaller.features[begin_smaller + k].state_dict())
+        ReLU(x + 0) is x where x is one already (Chen, Goodfellow, Shlens 2016). Raises RuntimeError for other
+        channels."""
+        ends = range(self.stages[-1].stop, len(self.features)), range(smaller.stages[-1].stop, len(smaller.features))
+        for own, other in zip([*self.stages, ends[0]], [*smaller.stages, ends[1]], strict=True):
+            for k in range(len(own)):
+                layer = self.features[own[k]]
+                if k < len(other):
+                    layer.load_state_dict(smaller.features[other[k]].state_dict())
                 else:
                     nn.init.zeros_(layer.layers[-1].weight)  # type: ignore[union-attr,index]
-            begin, begin_smaller = end + 1, end_smaller + 1
         self.head.load_state_dict(smaller.head.state_dict())
+
+
+def _at_full_size(features: Tensor, pixels: Tensor, places: int) -> Tensor:
+    """The last map as large as that of the door's crop, whatever the size of the training images."""
+    if pixels.shape[-1] == CROP_SIZE:
+        return features
+    return nn.functional.interpolate(features, size=(places, places), mode="bilinear", align_corners=False)
 
 
 def _global_head(channels: int, side: int, outputs: int) -> nn.Sequential:

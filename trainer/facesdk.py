@@ -18,8 +18,6 @@ from trainer.encoders import MOBILEFACENET_STAGES
 
 ASSET: Final = "facesdk"
 MEMBER: Final = "facesdk-0.0.8/facesdk/model.pt"
-MAPS: Final = {"map14": 11, "map7": 14}
-"""The last blocks on the 14x14 and on the 7x7 map, 128 channels each."""
 
 
 def _activated(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -47,8 +45,8 @@ class _Block(nn.Module):
 class Teacher(nn.Module):
     """The MobileFaceNet of foamliu's facesdk 0.0.8, module for module, so that its weights fit by name.
 
-    pixels: float32[N, 3, 112, 112] RGB, normalised as ImageNet -> float32[N, 128] before it is made unit length, and
-    the two maps, float32[N, 128, 14, 14] and float32[N, 128, 7, 7]. Chen et al. 2018.
+    pixels: float32[N, 3, 112, 112] RGB, normalised as ImageNet -> float32[N, 128] before it is made unit length.
+    Chen et al. 2018.
     """
 
     def __init__(self) -> None:
@@ -76,18 +74,14 @@ class Teacher(nn.Module):
         self.conv3 = nn.Conv2d(512, EMBEDDING_SIZE, 1)
         self.bn = nn.BatchNorm2d(EMBEDDING_SIZE)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """pixels: float32[N, 3, 112, 112] -> embeddings and maps, as above."""
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: float32[N, 3, 112, 112] -> float32[N, 128]."""
         x = self.conv1(pixels)
         x = torch.relu(self.dw_conv["bn1"](self.dw_conv["depthwise"](x)))
         x = torch.relu(self.dw_conv["bn2"](self.dw_conv["pointwise"](x)))
-        maps: list[Tensor] = []
-        for number, block in enumerate(self.features):
-            x = block(x)
-            if number in MAPS.values():
-                maps.append(x)
-        x = self.gdconv["bn"](self.gdconv["depthwise"](self.conv2(x)))
-        return self.bn(self.conv3(x)).flatten(1), maps[0], maps[1]
+        x = self.gdconv["bn"](self.gdconv["depthwise"](self.conv2(self.features(x))))
+        rows: Tensor = self.bn(self.conv3(x)).flatten(1)
+        return rows
 
 
 def load_teacher(cache_dir: Path | None = None) -> Teacher:

@@ -41,6 +41,7 @@ TORCH_CLASSES: Final = (
 
 
 TORCH_PLUMBING: Final = {
+    ("__builtin__", "set"): set,
     ("collections", "OrderedDict"): OrderedDict,
     ("torch", "FloatStorage"): torch.FloatStorage,
     ("torch", "LongStorage"): torch.LongStorage,
@@ -139,10 +140,10 @@ def from_pickle(data: bytes) -> Teacher:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the classes' source text is not the pickle's: it is not, on purpose
             # weights_only knows no file of before torch 1.6; the list of names does the same for it.
-            pickled = torch.load(io.BytesIO(data), "cpu", pickle_module=_LISTED_ONLY, weights_only=False)  # noqa: S614
+            pickled = torch.load(io.BytesIO(data), "cpu", pickle_module=_LISTED_ONLY, weights_only=False)
         teacher.load_state_dict(pickled.module.state_dict())
     except (pickle.UnpicklingError, RuntimeError, TypeError, AttributeError, ValueError, EOFError) as error:
-        raise BadState(f"The file of the teacher {ASSET} does not hold its weights and nothing else: {error}") from error
+        raise BadState(f"The file {ASSET} does not hold the teacher's weights and nothing else: {error}") from error
     return teacher.eval()
 
 

@@ -79,7 +79,7 @@ def build_network(config: Config) -> nn.Module:
         whitened = config.whiten is not None
         return EdgeNet(config.stage[0].pixels, how.strides, how.bins, how.channels, how.dropout, how.outputs, whitened)
     if config.network.kind == "fusedfacenet":
-        network: nn.Module = FusedFaceNet(config.network.blocks)
+        network: nn.Module = FusedFaceNet(config.network.widths, config.network.blocks)
     else:
         network = MobileFaceNet(config.network.width, config.network.stem)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,80 +1,54 @@
-"""The network that learns, with what it needs only while it is taught: adaptors from its maps to the teacher's."""
+"""The network that learns from teachers: with weights of its seed, or with those that another run ended with."""
 
 from __future__ import annotations
 
+import io
+import pickle
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from firmware_config.errors import BadInput, BadState
-from trainer import losses
-from trainer.config import Config
+from trainer.config import Config, Network
 from trainer.encoders import FusedFaceNet
-from trainer.lessons import Lesson
 from trainer.train import CHECKPOINT, build_network
 
-MAP_WEIGHTS: Final = (0.5, 1.0)
-"""Of the 14x14 and of the 7x7 map: the later one says more of who it is."""
 
-LEAST_HINTS: Final = 0.05
-"""Share of the hints' weight that is left at the end: enough to keep the maps, too little to cost the embedding."""
-
-
-class Student(nn.Module):
-    """pixels: float32[N, 3, 112, 112], about -1 to 1 -> float32[N, 128], and float32[N, C, S, S] for each map that the
-    teacher has. Romero et al. 2015: a map says far more of a picture than one row does."""
-
-    def __init__(self, network: nn.Module, map_channels: list[int]) -> None:
-        """Raises BadInput for maps with a network that has none."""
-        super().__init__()
-        if map_channels and not isinstance(network, FusedFaceNet):
-            raise BadInput(
-                "Only the network fusedfacenet learns a teacher's maps. Leave them out of the configuration."
-            )
-        self.network = network
-        own = FusedFaceNet.CHANNELS[: len(map_channels)]
-        self.adaptors = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(own, map_channels, strict=True))
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As the class says."""
-        if not isinstance(self.network, FusedFaceNet):
-            return self.network(pixels), []
-        embeddings, maps = self.network.with_maps(pixels)
-        return embeddings, [adapt(map_) for adapt, map_ in zip(self.adaptors, maps, strict=False)]
-
-
-def lesson_loss(embeddings: Tensor, maps: list[Tensor], lesson: Lesson, hints: float) -> Tensor:
-    """Squared distance to the targets, 0 to 4, and `hints` times that of the maps, where 1 is knowing nothing."""
-    total = losses.regression(nn.functional.normalize(embeddings), lesson.targets)
-    for weight, own, wanted in zip(MAP_WEIGHTS, maps, lesson.maps, strict=False):
-        total = total + hints * weight * (own - wanted).square().mean()
-    return total
-
-
-def build_student(config: Config, map_channels: list[int]) -> Student:
-    """A student at step 0: weights of the seed, or those of the run that it starts from. Raises BadInput, BadState."""
+def build_student(config: Config) -> nn.Module:
+    """A student at step 0. Raises BadInput, BadState."""
     assert config.distill is not None
-    student = Student(build_network(config), map_channels)
+    student = build_network(config)
     if config.distill.start:
-        begin_from(student.network, Path(config.distill.start))
-    return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        begin_from(student, Path(config.distill.start))
+    return student
 
 
-def begin_from(network: nn.Module, folder: Path) -> None:
-    """Takes the weights of a run, and grows where that has fewer blocks. Raises BadInput, BadState."""
-    path = folder / CHECKPOINT
+def weights_bytes(config: Config, network: nn.Module) -> bytes:
+    """A file of weights for `start`: those of `network` in half precision, and which network it is."""
+    half = {k: v.half() if v.dtype.is_floating_point else v for k, v in network.state_dict().items()}
+    stream = io.BytesIO()
+    torch.save({"config": {"network": config.network.model_dump(mode="json")}, "network": half}, stream)
+    return stream.getvalue()
+
+
+def begin_from(network: nn.Module, path: Path) -> None:
+    """Takes the weights of a run's folder or of a file of weights, and grows where that has fewer blocks.
+
+    Raises BadInput, BadState.
+    """
+    path = path / CHECKPOINT if path.is_dir() else path
     if not path.exists():
-        raise BadInput(f"There is no {CHECKPOINT} in {folder}, where the student should start from.")
+        raise BadInput(f"There is no {path}, where the student should start from.")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        blocks = tuple(state["config"]["network"].get("blocks", (2, 2)))
+        kept = Network.model_validate(state["config"]["network"])
         if isinstance(network, FusedFaceNet):
-            smaller = FusedFaceNet((blocks[0], blocks[1]))
+            smaller = FusedFaceNet(kept.widths, kept.blocks)
             smaller.load_state_dict(state["network"])
             network.grow_from(smaller)
         else:
             network.load_state_dict(state["network"])
-    except (KeyError, ValueError, RuntimeError, EOFError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise BadState(f"{path} is not a checkpoint of the same kind of network: {error}") from error

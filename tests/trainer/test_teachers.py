@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import tarfile
+import types
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ import torch
 
 from firmware_config.errors import BadInput, BadState
 from tests.makers_teacher import tiny_teacher
-from trainer import facesdk, teachers
+from trainer import engines, facesdk, facexzoo, teachers
 from trainer.config import TeacherFile
 
 
@@ -51,17 +54,13 @@ def test_weights_are_read_by_name_and_asked_with_the_right_pixels(
         asset="facesdk",
         mean=(123.675, 116.28, 103.53),
         deviation=(58.395, 57.12, 57.375),
-        maps=("map14", "map7"),
         licence="none",
     )
     said = teachers.load_teacher(file).say(crops)
     mean, deviation = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (file.mean, file.deviation))
     with torch.inference_mode():
-        rows, map14, map7 = original((torch.from_numpy(crops).permute(0, 3, 1, 2).float() - mean) / deviation)
-    assert said.embeddings == pytest.approx(torch.nn.functional.normalize(rows).numpy(), abs=1e-4)
-    assert [values.shape for values in said.maps] == [(3, 128, 14, 14), (3, 128, 7, 7)]
-    for got, wanted in zip(said.maps, (map14, map7), strict=True):
-        assert np.abs(got - wanted.numpy()).max() < 1e-3 * float(wanted.abs().max())
+        rows = original((torch.from_numpy(crops).permute(0, 3, 1, 2).float() - mean) / deviation)
+    assert said == pytest.approx(torch.nn.functional.normalize(rows).numpy(), abs=2e-2)
 
 
 @pytest.mark.parametrize("content", [Trap(), {"conv1.0.weight": torch.zeros(1)}, [1, 2]])
@@ -77,20 +76,19 @@ def test_a_file_that_holds_anything_else_is_refused(
 
 def test_each_teacher_sees_its_own_colours_and_size(tmp_path: Path, crops: np.ndarray) -> None:
     file = tiny_teacher(tmp_path / "t.onnx", rows=8)
-    plain = teachers.load_teacher(file).say(crops).embeddings
+    plain = teachers.load_teacher(file).say(crops)
     assert np.linalg.norm(plain, axis=1) == pytest.approx(1.0, abs=1e-5)
     # The other order of colours, of crops whose colours are the other way round, is the same picture.
-    turned = teachers.load_teacher(file.model_copy(update={"order": "bgr"})).say(crops[..., ::-1]).embeddings
+    turned = teachers.load_teacher(file.model_copy(update={"order": "bgr"})).say(crops[..., ::-1])
     assert turned == pytest.approx(plain, abs=1e-5)
     larger = tiny_teacher(tmp_path / "l.onnx", rows=8, size=160)
-    assert teachers.load_teacher(larger).say(crops).embeddings.shape == (3, 8)
+    assert teachers.load_teacher(larger).say(crops).shape == (3, 8)
 
 
 def test_a_teacher_that_takes_one_crop_at_a_time(tmp_path: Path, crops: np.ndarray) -> None:
     one = teachers.load_teacher(tiny_teacher(tmp_path / "one.onnx", rows=8, batch=1)).say(crops)
     many = teachers.load_teacher(tiny_teacher(tmp_path / "many.onnx", rows=8)).say(crops)
-    assert one.embeddings == pytest.approx(many.embeddings, abs=1e-5)
-    assert one.maps[0] == pytest.approx(many.maps[0], abs=1e-5)
+    assert one == pytest.approx(many, abs=1e-5)
 
 
 def test_another_file_than_the_pinned_one_teaches_nobody(tmp_path: Path) -> None:
@@ -105,7 +103,53 @@ def test_another_file_than_the_pinned_one_teaches_nobody(tmp_path: Path) -> None
         teachers.load_teacher(file.model_copy(update={"onnx": str(tmp_path / "gone.onnx")}))
 
 
-def test_a_map_that_is_not_there_is_named(tmp_path: Path) -> None:
-    file = tiny_teacher(tmp_path / "t.onnx", rows=8).model_copy(update={"maps": ("map14", "nowhere")})
-    with pytest.raises(BadInput, match="no tensor 'nowhere'"):
-        teachers.load_teacher(file)
+def pickled(path: Path, content: object) -> Path:
+    """As torch wrote files before 1.6, which is how the package xface has its own."""
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def test_a_pickled_module_is_read_by_a_list_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    original = facexzoo.Teacher().eval()
+    # Classes of the package's own, which only whoever pickles has.
+    package = types.ModuleType(facexzoo.PICKLED.removesuffix("."))
+    block = type("Conv_block", (torch.nn.Module,), {"__module__": package.__name__})
+    package.Conv_block = block  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch finds no source text of a made-up module
+        patch.setitem(sys.modules, package.__name__, package)
+        data = pickled(tmp_path / "file.pkl", torch.nn.DataParallel(as_pickled(original, block))).read_bytes()
+    read = facexzoo.from_pickle(data)
+    pixels = torch.rand(2, 3, 112, 112)
+    with torch.inference_mode():
+        assert torch.allclose(read(pixels), original(pixels), atol=1e-5)
+
+
+def as_pickled(part: torch.nn.Module, block: type[torch.nn.Module]) -> torch.nn.Module:
+    """The same tree of weights, of torch's classes and `block`."""
+    if not list(part.children()):
+        return part
+    held = block()
+    for name, child in part.named_children():
+        held.add_module(name, as_pickled(child, block))
+    return held
+
+
+@pytest.mark.parametrize("content", [Trap(), {"conv1.conv.weight": torch.zeros(1)}, [1, 2]])
+def test_a_pickle_of_anything_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: object
+) -> None:
+    with pytest.raises(BadState, match="does not hold the teacher's weights"):
+        facexzoo.from_pickle(pickled(tmp_path / "file.pkl", content).read_bytes())
+    assert "the file ran" not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not engines.has_bfloat16(), reason="needs a processor with bfloat16 tiles (AMX)")
+def test_bfloat16_says_nearly_the_same(tmp_path: Path) -> None:
+    model = teachers.model_of(tiny_teacher(tmp_path / "t.onnx", rows=64))
+    pixels = np.random.default_rng(1).normal(size=(40, 3, 112, 112)).astype(np.float32)
+    exact, quick = (each(model, 1, "it")(pixels) for each in (engines.OnnxRuntime, engines.OpenVino))
+    assert exact.shape == quick.shape == (40, 64)
+    exact, quick = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (exact, quick))
+    assert np.min(np.sum(exact * quick, axis=1)) > 0.99
