@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firmware_config.errors import BadInput
 from firmware_config.files import write_atomic
 from trainer.commands.shared import PUBLIC, QUALITY, QUALITY_RESULT, Jobs, read, where
+
+if TYPE_CHECKING:
+    from trainer.data import Faces
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -19,10 +23,19 @@ def _export(args: argparse.Namespace) -> None:
     print(f"{args.out}: float32 encoder, {len(model)} bytes. The door takes the int8 one: see bundle.")
 
 
+def _weights(args: argparse.Namespace) -> None:
+    from trainer import bundling, student  # noqa: PLC0415
+
+    trained = bundling.load_trained(args.run)
+    weights = student.weights_bytes(trained.config, trained.network)
+    write_atomic(args.out, weights, PUBLIC)
+    print(f"{args.out}: weights in half precision, {len(weights)} bytes, for start = ... under [distill].")
+
+
 def _bundle(args: argparse.Namespace) -> None:
     from firmware_config.bundle import sign_bundle  # noqa: PLC0415
     from firmware_config.keys import SigningKey  # noqa: PLC0415
-    from trainer import bundling, train  # noqa: PLC0415
+    from trainer import bundling, labels, teachers, train  # noqa: PLC0415
 
     key = SigningKey.load(args.key) if args.key else None
     results = {path.stem: json.loads(read(path)) for path in args.results}
@@ -31,7 +44,19 @@ def _bundle(args: argparse.Namespace) -> None:
     named = trained.config.data.model_copy(update={"unnamed_images": 0})
     faces, split = train.load_faces(trained.config.model_copy(update={"data": named}), args.data, args.cache)
     quality = read(args.quality) if args.quality else None
-    data = bundling.make_bundle(trained, faces, split, args.name, args.version, results, print, args.mirrored, quality)
+    asked = [teachers.load_teacher(file, args.cache, trained.config.threads) for file in trained.config.teacher]
+
+    def mend(held_out: Faces) -> Faces:
+        if not asked:
+            return held_out
+        mended, doubled = labels.one_label_each(held_out, labels.teachers_rows(asked, held_out))
+        for each in doubled:
+            print(f"{each.first} and {each.second} are one person to the teachers (cosine {each.cosine:.2f})")
+        return mended
+
+    data = bundling.make_bundle(
+        trained, faces, split, args.name, args.version, results, print, args.mirrored, quality, mend
+    )
     write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
     print(f"{args.out}: {'signed' if key else 'NOT signed, no door takes it'}.")
 
@@ -107,6 +132,11 @@ def add(jobs: Jobs) -> None:
     job.add_argument("--out", type=Path, required=True)
     job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
     job.set_defaults(do=_export)
+
+    job = jobs.add_parser("weights", help="a run's weights as a small file, for another run to start from")
+    job.add_argument("run", type=Path)
+    job.add_argument("--out", type=Path, required=True)
+    job.set_defaults(do=_weights)
 
     job = jobs.add_parser("bundle", help="export, quantise, calibrate, pack and sign a run")
     job.add_argument("run", type=Path)
