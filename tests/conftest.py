@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
@@ -11,6 +13,25 @@ from device.detect import Detector, detector_model
 from firmware_config.att import att_faces
 from firmware_config.errors import LostLink
 from firmware_config.face import ImageArray
+
+LogState = dict[str, tuple[int, bool, bool]]
+
+
+def _logs() -> LogState:
+    """The root logger and the project's own -> level, propagate, disabled. One at its defaults is left out, so that
+    a logger which is made on the way makes no difference."""
+    known = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("latchkey")]
+    found = {log.name: (log.level, log.propagate, log.disabled) for log in (logging.root, *known)}
+    return {name: state for name, state in found.items() if state != (logging.NOTSET, True, False)}
+
+
+@pytest.fixture(autouse=True)
+def logs_are_left_as_they_were() -> Iterator[None]:
+    """A test that quiets the log would blind those that read it later: by the random order, now and then, and there.
+    So it fails itself, always."""
+    before = _logs(), logging.root.manager.disable
+    yield
+    assert (_logs(), logging.root.manager.disable) == before, "this test left the log's levels changed"
 
 
 def unfetched(error: LostLink) -> NoReturn:

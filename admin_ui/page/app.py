@@ -25,6 +25,7 @@ and `sentence` (what is wrong and what to do; nothing was changed).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -62,7 +63,13 @@ UPLOAD_AGE_S: Final = 900
 
 
 def create_app(office: Office) -> FastAPI:
-    """The whole page around a started or unstarted office. Raises BadState, OSError."""
+    """The whole page around a started or unstarted office; not to be called from a running event loop.
+    Raises BadState, OSError."""
+    # Where no loop runs, Gradio makes one for each of its locks and never closes it: two sockets and an epoll each.
+    return asyncio.run(_made_in_a_loop(office))
+
+
+async def _made_in_a_loop(office: Office) -> FastAPI:
     uploads = office.settings.state / "uploads"
     # Whatever a crash left: a photo serves one enrolment and is not kept.
     shutil.rmtree(uploads, ignore_errors=True)

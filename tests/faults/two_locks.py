@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 import random
 import secrets
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from firmware_config.pairing import LockPairing
 from firmware_config.settings import BrokerSettings
 from tests.faults.forger import KEY, TOPICS
 from tests.lock_firmware import Firmware
+from tests.logs import only_errors
 
 NOWHERE = BrokerSettings(url="mqtt://127.0.0.1:1")
 KEY_HEX = bytes(range(32)).hex()
@@ -47,10 +47,10 @@ class TwoLocks:
 
     def __init__(self, draw: random.Random, program: Path | None) -> None:
         """program: the firmware as tests.lock_firmware builds it; None: the Python lock alone."""
-        logging.getLogger("latchkey").setLevel(logging.ERROR)  # a million refusals would be a million lines
         self._draw = draw
         self._ms = GRAIN_MS
         self._everything = ExitStack()
+        self._everything.enter_context(only_errors())
         self._everything.enter_context(numbered_challenges())
         self._relay = SimulatedRelay(say=lambda _line: None)
         self._python = self._started()

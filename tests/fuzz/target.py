@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
 from firmware_config.errors import LatchkeyError
+from tests.logs import only_errors
 
 HANGS_S: Final = 2.0
 """Processor seconds for one input of at most 256 KiB; not by the wall's clock, which other work would spoil. As WebP
@@ -58,18 +60,19 @@ class Watched:
         self._eat = eat
         self._ears = _Ears()
         self._log = logging.getLogger("latchkey")
+        self._everything = ExitStack()
 
     def __enter__(self) -> Watched:
-        self._before = self._log.level, self._log.propagate
-        self._log.addHandler(self._ears)
-        # Refusals are said at WARNING; thousands of them are no news here.
-        self._log.setLevel(logging.ERROR)
-        self._log.propagate = False
+        with ExitStack() as made:
+            made.enter_context(only_errors())
+            made.enter_context(mock.patch.object(self._log, "propagate", False))
+            self._log.addHandler(self._ears)
+            made.callback(self._log.removeHandler, self._ears)
+            self._everything = made.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._log.removeHandler(self._ears)
-        self._log.level, self._log.propagate = self._before
+        self._everything.close()
 
     def __call__(self, data: bytes) -> None:
         """Raises Crash, Hang."""
