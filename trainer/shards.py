@@ -13,7 +13,7 @@ from typing import IO, Final
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from webdataset.gopen import gopen
+from webdataset.gopen import Pipe, gopen
 from webdataset.shardlists import expand_urls
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
@@ -32,6 +32,22 @@ IMAGES: Final = ("webp", "jpg", "jpeg", "png")
 TAR_END: Final = bytes(1024)
 """Two empty blocks close a tar; POSIX's pax(1)."""
 
+CURL_SAYS: Final = {
+    5: "the proxy's name is not known",
+    6: "its host's name is not known",
+    7: "nobody answers there",
+    18: "the connection was cut",
+    22: "the server refuses it; is the address right, and may everybody read it?",
+    28: "the server has not answered in time",
+    35: "the server speaks no TLS that is known here",
+    52: "the connection was cut",
+    56: "the connection was cut",
+    60: "the server's certificate is of no authority that is trusted here; for one of your own set CURL_CA_BUNDLE to "
+    "the file of its certificate",
+    77: "the file of CURL_CA_BUNDLE cannot be read",
+}
+"""Exit codes of curl, by which webdataset fetches what is on the web: curl's man page."""
+
 
 def find_shards(folder: Path, prefix: str) -> list[str]:
     """The tar files `prefix-*.tar`, by name. Raises BadInput, naming the option, when there are none."""
@@ -45,6 +61,7 @@ def read_shards(addresses: Sequence[str], limit: int | None = None) -> Faces:
     """Crops of WebDataset shards, decoded once: 128x128 RGB, 49 kB each in memory.
 
     addresses: paths, `https://...`, or `pipe:COMMAND` that writes a tar, as webdataset opens them; `{00..07}` counts.
+    An authority of one's own is trusted by curl's variable CURL_CA_BUNDLE.
     Keys are `ca-IDENTITY-NUMBER` or `ff-GROUP-SEX-NUMBER`. Rows come sorted by key, so that a seed means the
     same split however the shards were shuffled. `limit` stops after so many images. An image that cannot be read is
     left out and counted in the log. Raises BadInput for a shard that is cut short, LostLink for one that does not come.
@@ -93,6 +110,9 @@ class _Watched(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
+        if not data and isinstance(self._stream, Pipe):
+            # Whether the command has failed is known when it is over, which may be a moment after its last byte.
+            self._stream.wait_for_child()
         self.tail = (self.tail + data)[-len(TAR_END) :]
         return data
 
@@ -113,8 +133,10 @@ def _samples(addresses: Sequence[str], limit: int | None) -> Iterator[tuple[str,
 
 def _shard(address: str) -> Iterator[tuple[str, bytes]]:
     # The stages of webdataset's pipeline, without its opener, which leaves the files open.
+    opened = None
     try:
-        with closing(gopen(address)) as opened:
+        opened = gopen(address)
+        with closing(opened):
             stream = _Watched(opened)
             for sample in group_by_keys(tar_file_expander([{"url": address, "stream": stream}])):
                 image = next((sample[ending] for ending in IMAGES if ending in sample), None)
@@ -127,7 +149,18 @@ def _shard(address: str) -> Iterator[tuple[str, bytes]]:
     except tarfile.TarError as error:
         raise BadInput(f"The shard {address} is cut short or no tar file ({error.args[0]}). Fetch it again.") from error
     except OSError as error:
-        raise LostLink(f"The shard {address} did not come: {error.strerror or error.args[0]}.") from error
+        raise LostLink(f"The shard {address} did not come: {_why(address, opened, error)}.") from error
+
+
+def _why(address: str, opened: IO[bytes] | Pipe | None, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename == "curl":
+        return "curl is not there, which fetches it; install curl"
+    if not isinstance(opened, Pipe):
+        return error.strerror or str(error.args[0])
+    code = opened.proc.returncode
+    if address.startswith("pipe:"):
+        return f"the command ended with code {code}"
+    return CURL_SAYS.get(code, f"curl ended with code {code}")
 
 
 def _person(key: str) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import nn
@@ -31,9 +30,6 @@ from trainer.world import ALONE, World
 
 __all__ = ["CHECKPOINT", "LOG", "build_network", "embed", "load_faces", "train", "validate"]
 # Whoever reads a run finds here what a run is read with.
-
-LARGEST_GRADIENT: Final = 5.0
-"""Length that a step's gradient is cut to: one odd batch shall not undo an hour."""
 
 
 def train(  # noqa: C901, PLR0912, PLR0915 - flat on purpose: the loop is read top to bottom
@@ -99,7 +95,8 @@ def train(  # noqa: C901, PLR0912, PLR0915 - flat on purpose: the loop is read t
                     run.optimiser.zero_grad(set_to_none=True)
                     run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                     run.scaler.unscale_(run.optimiser)
-                    nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
+                    if config.largest_gradient:
+                        nn.utils.clip_grad_norm_(parameters, config.largest_gradient)
                     run.scaler.step(run.optimiser)
                     run.scaler.update()
                     run.step = step

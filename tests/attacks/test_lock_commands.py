@@ -171,7 +171,7 @@ class Wire:
             on_connected=lambda: None,
         )
         self.connection.start()
-        assert self.connection.wait(5)
+        assert self.connection.wait(20)
 
     def results(self) -> list[str]:
         topic = TOPICS["lock/result"]
@@ -204,7 +204,7 @@ def real(tmp_path: Path) -> Iterator[Callable[[], tuple[LockActuator, SimulatedR
             thread = threading.Thread(target=actuator.run, args=(stop,))
             thread.start()
             running.append((stop, thread))
-            assert actuator.connection.wait(5)
+            assert actuator.connection.wait(20)
             if not wires:
                 wires.append(Wire(broker.settings))
             return actuator, relay, wires[0]

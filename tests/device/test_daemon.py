@@ -160,7 +160,7 @@ def test_a_second_daemon_with_the_same_state_refuses_to_start(opened: Door) -> N
 def test_stop_is_clean_and_quick(opened: Door, page: Page) -> None:
     begun = time.monotonic()
     opened.stop()
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 10, "less than any wait for a broker; how quickly, tests/systemd measures"
     assert opened.codes == [0]
     assert until(lambda: page.payloads("availability")[-1:] == [b"offline"])
 

@@ -88,7 +88,7 @@ def test_an_owner_walks_through_and_nobody_is_alarmed(heard: Door, page: Page) -
 
 def test_a_lever_is_told_at_once_and_closing_ends_it(heard: Door, page: Page) -> None:
     heard.inputs.leaf = Contact.OPEN
-    assert until(lambda: notices(page) == ["forced_open"], timeout_s=2)
+    assert until(lambda: notices(page) == ["forced_open"], timeout_s=10)
     assert until(lambda: page.health is not None and page.health.forced_open)
     assert page.health is not None
     assert "by force" in page.health.problems[0]

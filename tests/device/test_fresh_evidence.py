@@ -145,7 +145,7 @@ def test_the_wait_for_the_locks_next_challenge_counts(broker: Mosquitto) -> None
     )
     link, page = Link(pairing), Page(broker.settings, pairing.door_key)
     link.start()
-    assert link.connection.wait(5)
+    assert link.connection.wait(20)
 
     def challenge(text: str) -> None:
         assert page.connection.publish(TOPICS["lock/challenge"], encode(Challenge(challenge=text * 16)))

@@ -95,7 +95,7 @@ def listen(broker: Mosquitto) -> Iterator[Callable[[], Listener]]:
 
     def start() -> Listener:
         made.append(Listener(broker.settings))
-        assert made[-1].connection.wait(5)
+        assert made[-1].connection.wait(20)
         return made[-1]
 
     yield start
