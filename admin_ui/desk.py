@@ -15,12 +15,13 @@ from admin_ui.ending import ending_at_door
 from admin_ui.keyring import DoorKeys, Keyring
 from admin_ui.link import PageLink
 from admin_ui.models import DoorRow
+from admin_ui.pruned import may_prune
 from admin_ui.rollout import roll
 from admin_ui.store import Store, find_door
 from admin_ui.views import DoorNews, DoorView
 from firmware_config.calibration import Calibration
 from firmware_config.errors import BadInput, BadState, LatchkeyError
-from firmware_config.events import Event, EventDetail, open_event
+from firmware_config.events import Event, EventAck, EventDetail, acknowledge, open_event
 from firmware_config.messages import Applied, Health, Topics
 from firmware_config.roster import Policy
 from firmware_config.settings import BrokerSettings
@@ -58,6 +59,8 @@ class FrontDesk:
         self._reports: dict[str, int] = {}
         self._short: set[str] = set()
         """Doors whose last word about their audit fell short of what was seen of it."""
+        self._agreed: dict[str, str] = {}
+        """Door -> up to where it may prune its audit, until it is told."""
         self.link = PageLink(site, broker, self)
 
     def roll(
@@ -179,7 +182,16 @@ class FrontDesk:
             else:
                 opened.setdefault(door, []).append((event, detail))
         kept = journal.keep_what_can_be_kept(self._store, opened)
+        for door, events in kept.items():
+            for event, detail in events:
+                if detail.prune and may_prune(self._store, door, event, detail):
+                    self._agreed[door] = detail.prune
         return {door: [event.id for event, _ in events] for door, events in kept.items()}
+
+    def acknowledge(self, door: str, ids: list[str]) -> EventAck:
+        """These are stored; and with the event that asked for it, that the door may prune. Raises BadState."""
+        key = self._keyring.door(door).door
+        return acknowledge(key, Topics(self._site, door), ids, self._agreed.pop(door, ""))
 
     def _open_event(self, door: str, event: Event) -> EventDetail:
         if event.at.tzinfo is None:

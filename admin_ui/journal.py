@@ -97,7 +97,10 @@ def _keep(session: Session, door: str, events: Sequence[tuple[Event, EventDetail
         del unique[known]
     if not unique:
         return 0
-    _check_heads(session, door, [Head(detail.audit_seq, detail.audit_head) for _, detail in unique.values()])
+    heads = [Head(detail.audit_seq, detail.audit_head) for _, detail in unique.values()]
+    # What a door is about to prune is a record that it told of before, if that was an event.
+    heads += [Head.parse(detail.prune) for _, detail in unique.values() if detail.prune]
+    _check_heads(session, door, heads)
     ids = {detail.person_id for _, detail in unique.values() if detail.person_id}
     people = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(ids))
     names = {row.id: row.name for row in session.execute(people)}

@@ -75,6 +75,9 @@ class Desk(Protocol):
     def on_events(self, told: Sequence[tuple[str, Event]]) -> dict[str, list[str]]:
         """Doors and what each says -> door -> ids that are stored and may be acknowledged."""
 
+    def acknowledge(self, door: str, ids: list[str]) -> EventAck:
+        """What the door is told of these, after `on_events`. Raises LatchkeyError where there is no such door."""
+
 
 class PageLink:
     """A page on the broker. All methods may be called from any thread."""
@@ -266,4 +269,4 @@ class PageLink:
             except LatchkeyError as refused:
                 log.warning("%s", refused)
         for door, ids in self._desk.on_events(told).items():
-            self._connection.publish(Topics(self._site, door)["event/ack"], encode(EventAck(ids=ids)))
+            self._connection.publish(Topics(self._site, door)["event/ack"], encode(self._desk.acknowledge(door, ids)))

@@ -26,6 +26,7 @@ AT_THE_DOOR: Final[dict[str, str]] = {
     Reason.INTERNAL_ERROR: "The door's software failed on this picture; its log says how.",
     "guard_raised": "Several near misses of one person in a row: for a few minutes only a clear match opens for them.",
     "camera_back": "The camera gives a picture again.",
+    "audit_pruning": "Records of its audit that are older than its settings keep are about to be removed.",
     "roster_refused": "The door did not take the list of people that was sent.",
     "model_refused": "The door did not take the encoder that was sent.",
     "lock_refused": "The lock did not obey; it may belong to another door, or its key is old. Pair it again.",

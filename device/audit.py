@@ -2,11 +2,13 @@
 
     audit/audit-0000000001.log   records, sealed and chained line by line (ledger.py), in segments (segments.py)
     audit/head                   where the chain ends, sealed (witness.py)
+    audit/pruned                 where it begins, once old segments were pruned, sealed (pruned.py)
 
 A record that is changed, removed, moved or put in breaks the chain; one cut off the end is missed by `head`, by the
-outbox, and by the page, which gets the chain's head with every event. A person stands in here by their random id
-alone: whoever is erased is nobody here. No image, no template, no embedding goes in. Haber and Stornetta 1991;
-Schneier and Kelsey 1999 for logs.
+outbox, and by the page, which gets the chain's head with every event. What is missing at the beginning has to be what a
+record further on tells of, which the page has stored before anything was removed (pruning.py). A person stands in here
+by their random id alone: whoever is erased is nobody here. No image, no template, no embedding goes in. Haber and
+Stornetta 1991; Schneier and Kelsey 1999 for logs.
 
 The unlock is handed to the lock first and recorded right after, in the same step of the loop: fsync takes 1 to
 100 ms on an SD card, and a power cut in between loses the record of an opening that a camera frame had decided.
@@ -21,17 +23,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from device.ledger import ADVICE, Record, write_line
-from device.segments import check_ends, cut_torn_line, drop_empty, first_seq, read, segment, segments, walk
-from device.witness import Witness
+from device.ledger import Record, write_line
+from device.proof import check_end, glance, verify
+from device.pruned import read_pruned, write_pruned
+from device.segments import apart, cut_torn_line, drop_empty, first_seq, last_line, read, remove, segment, segments
+from device.witness import HEAD_FILE, Witness
 from firmware_config.chain import Head
-from firmware_config.errors import BadState, DiskFault
+from firmware_config.errors import BadInput, BadState, DiskFault
 from firmware_config.files import PRIVATE, drop_half_written, make_folder, sync_folder
 from firmware_config.keys import SecretKey
 
 __all__ = ["HEAD_FILE", "Audit", "glance", "read", "verify"]
-
-HEAD_FILE: Final = "head"
 
 SEGMENT_RECORDS: Final = 10_000
 """Records in a file: a month at a busy door, 10 MB, read whole in a second at a start."""
@@ -53,6 +55,7 @@ class Audit:
         self._witness = Witness(folder / HEAD_FILE, key)
         self._closed = False
         self._file = -1
+        self.pruned = Head()
         try:
             self._open()
         except OSError as error:
@@ -76,6 +79,24 @@ class Audit:
             raise DiskFault(f"The audit {self._folder} cannot be written ({error}). Is the disk full?") from error
         return record
 
+    def prune(self, through: Head) -> int:
+        """Remove the oldest segments for good -> how many. through: where one of them ends, but not the last.
+
+        A power cut leaves all of them, or some that are removed at the next start. Raises BadInput for another head,
+        BadState, DiskFault.
+        """
+        try:
+            _, paths = apart(segments(self._folder), self.pruned)
+            old, left = apart(paths, through)
+            if not old or not left or last_line(old[-1]).head != through:
+                raise BadInput(f"Record {through.count} ends no file of the audit before its last.")
+            write_pruned(self._folder, self._key, through)
+            self.pruned = through
+            remove(old)
+        except OSError as error:
+            raise DiskFault(f"The audit {self._folder} cannot be pruned ({error}).") from error
+        return len(old)
+
     def close(self) -> None:
         """Nothing is pending, every record is on disk already."""
         self._closed = True
@@ -92,15 +113,17 @@ class Audit:
     def _open(self) -> None:
         make_folder(self._folder, mode=0o700)
         drop_half_written(self._folder)
-        paths = segments(self._folder)
-        if not self._witness.exists and not any(path.stat().st_size for path in paths):
+        self.pruned = read_pruned(self._folder, self._key)
+        left_over, paths = apart(segments(self._folder), self.pruned)
+        if not self._witness.exists and not self.pruned.count and not any(path.stat().st_size for path in paths):
             self._witness.create(Head())
         seen, least = self._witness.expected()
         if paths:
             cut_torn_line(paths[-1], least)
             if drop_empty(paths[-1]):
                 paths.pop()
-        self.head = check_end(paths, self._key, seen, least)
+        self.head = check_end(paths, self._key, self.pruned, seen, least)
+        remove(left_over)
         if self.head != seen:
             self._witness.write(self.head)  # a power cut between the record and its head
         self._records = self.head.count - first_seq(paths[-1]) + 1 if paths else self._segment_records
@@ -147,62 +170,7 @@ class Audit:
             self._file = -1
 
 
-def glance(folder: Path, key: SecretKey) -> Head:
-    """What a start looks at, changing nothing -> where the chain ends. Raises BadState."""
-    seen, least = Witness(folder / HEAD_FILE, key).expected()
-    return check_end(segments(folder), key, seen, least)
-
-
-def check_end(paths: list[Path], key: SecretKey, seen: Head, least: int) -> Head:
-    """The last segment whole, the ends of the others, and the head that was seen. Raises BadState, OSError."""
-    check_ends(paths)
-    end = Head()
-    for line, place in walk(paths[-1:], Head() if len(paths) == 1 else None):
-        line.open(key, place)
-        for head in (Head(line.seq - 1, line.prev), line.head):
-            refuse_another(head, seen, place)
-        end = line.head
-    refuse_cut_tail(end.count, least)
-    return end
-
-
-def verify(folder: Path, key: SecretKey | None = None, known: Head | None = None) -> Head:
-    """Check every record -> where the chain ends.
-
-    key: opens every seal and `head` too; None checks the chain alone, which whoever can write to the disk can make
-    anew. known: a head that somebody else kept; the chain has to go through it. Raises BadState.
-    """
-    if not folder.is_dir():
-        raise BadState(f"There is no audit in {folder}.")
-    least = 0
-    wanted = [known] if known is not None else []
-    if key is not None:
-        seen, least = Witness(folder / HEAD_FILE, key).expected()
-        wanted.append(seen)
-    end = Head()
-    for line, place in walk(segments(folder), end):
-        if key is not None:
-            line.open(key, place)
-        for head in wanted:
-            refuse_another(line.head, head, place)
-        end = line.head
-    refuse_cut_tail(end.count, max([least, *(head.count for head in wanted)]))
-    return end
-
-
 def _write_whole(file: int, line: bytes) -> None:
     if os.write(file, line) != len(line):
         raise OSError("the disk took only part of a record")
     os.fsync(file)
-
-
-def refuse_another(found: Head, known: Head, place: str) -> None:
-    """Raises BadState when another record stands where `known` was."""
-    if found.count == known.count and found != known:
-        raise BadState(f"{place}: another record stood here. {ADVICE}")
-
-
-def refuse_cut_tail(count: int, least: int) -> None:
-    """count: records that are there. least: how many there have been. Raises BadState."""
-    if count < least:
-        raise BadState(f"The audit ends at record {count}, and {least} were written: its tail was cut off. {ADVICE}")

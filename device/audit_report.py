@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from device.audit import read, verify
 from device.ledger import Record, audit_key
+from device.proof import inspect
 from device.segments import segments
 from device.shelf import AUDIT_FOLDER
 from firmware_config.chain import Head
@@ -58,10 +58,10 @@ def add_commands(commands: Any, default_settings: Path) -> None:
 
 def parse_head(text: str) -> Head:
     """SEQ:HASH, as `audit verify` prints it."""
-    found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text.strip())
-    if found is None:
-        raise argparse.ArgumentTypeError("a head is a number, a colon and 64 hex digits, as `audit verify` prints it")
-    return Head(int(found[1]), found[2])
+    try:
+        return Head.parse(text.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, as `audit verify` prints it") from error
 
 
 def parse_moment(text: str) -> datetime:
@@ -92,10 +92,14 @@ def row(record: Record) -> list[object]:
 
 def _verify(options: argparse.Namespace) -> int:
     folder, key = _source(options)
-    end = verify(folder, key, options.head)
+    found = inspect(folder, key, options.head)
     proof = "every seal is this door's" if key is not None else "the seals were not looked at: no key was given"
-    print(f"{end.count} records in {len(segments(folder))} files; the chain is whole, {proof}.")
-    print(f"It ends at {end}")
+    kept = found.end.count - found.pruned.count
+    print(f"{kept} records in {len(segments(folder))} files; the chain is whole, {proof}.")
+    if found.pruned.count:
+        why = "this door pruned them, and its page had agreed" if key else "pruned or cut off, its key would tell which"
+        print(f"Records 1 to {found.pruned.count} are not there any more: {why}.")
+    print(f"It ends at {found.end}")
     return 0
 
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -218,7 +219,8 @@ class Daemon:
         self._latch = self._wires.lockset.latch if self._wires else None
 
     def _start_journal(self, started: ExitStack) -> None:
-        self._journal = Journal(self.settings.state, self._link, self._pairing.door_key)
+        keep = timedelta(days=self.settings.audit.keep_days)
+        self._journal = Journal(self.settings.state, self._link, self._pairing.door_key, keep=keep)
         started.callback(self._journal.close)
         self._lookout = Lookout(self.settings.state, self._journal, self._pairing.door_key)
         self._opener = Opener(self._link, self._latch, self._journal, self._doorman)

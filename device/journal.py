@@ -12,20 +12,23 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
 from device.ledger import Record
 from device.link import Link
 from device.outbox import Pending
+from device.owed import ASIDE, Owed
+from device.proof import PRUNING
+from device.pruning import Pruning
 from device.stores import Stores
 from firmware_config.chain import Head
-from firmware_config.errors import BadInput, DiskFault
-from firmware_config.events import Event, EventAck, EventDetail, seal_event
+from firmware_config.errors import BadInput, BadState, DiskFault
+from firmware_config.events import Event, EventDetail, open_ack, seal_event
 from firmware_config.keys import SecretKey
 from firmware_config.messages import Topics, decode, encode
+from firmware_config.settings import AuditSettings
 
 log = logging.getLogger("latchkey.journal")
 
@@ -35,13 +38,11 @@ RESEND_S: Final = 5.0
 BATCH: Final = 100
 """Events sent again at once, the next as soon as these are stored: the loop has frames to see in between."""
 
-ASIDE: Final = ("person", "why")
-"""Of an event's detail, what stays out of the audit: whoever is erased from the roster is nobody there, and a reason
-may name anybody."""
-
 OWED_LIMIT: Final = 1000
 """Records in memory at most while the disk takes nothing: a day or two at the door of an office, half a megabyte.
 What a power cut takes then is what the page did not get either."""
+
+KEEP: Final = timedelta(days=AuditSettings().keep_days)
 
 RETRY_S: Final = 1.0
 """Seconds between two attempts on a disk that failed: each may take long, and the loop has frames to see."""
@@ -58,30 +59,24 @@ def finite(distance: float | None) -> float | None:
     return distance if distance is not None and math.isfinite(distance) else None
 
 
-@dataclass
-class _Owed:
-    """A record on its way to the disk. aside: of the detail, what goes to the page and not into the audit. record: once
-    the audit has it."""
-
-    kind: str
-    facts: dict[str, Any]
-    at: datetime
-    aside: dict[str, Any] = field(default_factory=dict)
-    record: Record | None = None
-
-
 class Journal:
     """One event, one record, one line in the outbox; nothing lost and nothing doubled by a power cut."""
 
     def __init__(
-        self, folder: Path, link: Link, door_key: SecretKey, clock: Callable[[], float] = time.monotonic
+        self,
+        folder: Path,
+        link: Link,
+        door_key: SecretKey,
+        clock: Callable[[], float] = time.monotonic,
+        keep: timedelta = KEEP,
     ) -> None:
-        """folder: where audit and outbox are. Raises BadState when either is damaged; waits for a failing disk."""
+        """folder: where audit and outbox are. keep: how old a record becomes before it may be pruned. Raises BadState
+        when audit or outbox is damaged; waits for a failing disk."""
         self._link = link
         self._door_key = door_key
         self._topics: Topics = link.topics
         self._clock = clock
-        self._owed: deque[_Owed] = deque()
+        self._owed: deque[Owed] = deque()
         self._missed = 0
         self._unsent = 0
         self._in_flight: set[str] = set()
@@ -89,6 +84,7 @@ class Journal:
         self._was_connected = False
         self._failure = ""
         self.stores = Stores(folder, door_key, self._event_of)
+        self._pruning = Pruning(folder, door_key, keep, clock)
         self.note("started")
 
     def close(self) -> None:
@@ -144,11 +140,11 @@ class Journal:
             **(more or {}),
         }
         aside = detail.model_dump(exclude_defaults=True, include=set(ASIDE))
-        self._keep(_Owed("event", facts, now_utc(), aside))
+        self._keep(Owed("event", facts, now_utc(), aside))
 
     def note(self, kind: str, facts: Mapping[str, Any] | None = None) -> None:
         """Record an act that is no event: a start, a roster taken. The page learns of it by the next event's head."""
-        self._keep(_Owed(kind, dict(facts or {}), now_utc()))
+        self._keep(Owed(kind, dict(facts or {}), now_utc()))
 
     def settle(self) -> None:
         """Write what is owed, oldest first; what cannot be written stays owed and is tried again after RETRY_S."""
@@ -166,7 +162,7 @@ class Journal:
                 self._link.say_event(event)
             if not self._owed and self._missed:
                 missed, self._missed = self._missed, 0
-                self._owed.append(_Owed("records_missed", {"count": missed}, now_utc()))
+                self._owed.append(Owed("records_missed", {"count": missed}, now_utc()))
         self._recovered()
 
     def beat(self) -> None:
@@ -174,6 +170,8 @@ class Journal:
         self.settle()
         self._catch_up()
         connected = self._link.connected
+        if connected:
+            self._prune()
         back = connected and not self._was_connected
         self._was_connected = connected
         if not connected or not (back or self._clock() - self._sent_at >= RESEND_S):
@@ -191,6 +189,26 @@ class Journal:
             if not self._link.say_event(decode(Event, pending.payload, self._topics["event"])):
                 return
 
+    def _prune(self) -> None:
+        """Ask the page whether old records may go, once nothing waits for it."""
+        if self._failure or self._owed or self.stores.behind or not self._pruning.due:
+            return
+        try:
+            if self.unsent:
+                return
+            through = self._pruning.look(now_utc())
+        except DiskFault as error:
+            self._say(error)
+            return
+        except BadState as damaged:
+            # What is damaged stays, as evidence; the door goes on.
+            log.error("Nothing is pruned: %s", damaged)  # noqa: TRY400 - the sentence is the fact
+            return
+        if through is not None:
+            self.tell("notice", PRUNING, EventDetail(prune=str(through)))
+            if not self._owed:
+                self._pruning.asked(through)
+
     def _catch_up(self) -> None:
         if not self.stores.behind or (self._failure and self._clock() - self._tried_at < RETRY_S):
             return
@@ -203,8 +221,13 @@ class Journal:
     def acknowledged(self, payload: bytes) -> None:
         """The page has stored these. On a disk that fails they stay, are sent again, and acknowledged again."""
         try:
-            ack = decode(EventAck, payload, self._topics["event/ack"])
-            self.stores.open()[1].drop(ack.ids)
+            ack = open_ack(self._door_key, self._topics, payload)
+            audit, outbox = self.stores.open()
+            outbox.drop(ack.ids)
+            agreed = self._pruning.agreed(ack.prune)
+            if agreed is not None:
+                log.info("Records up to %d were pruned from the audit, as the page agreed.", agreed.count)
+                self.note("audit_pruned", {"through": agreed.count, "files": audit.prune(agreed)})
         except BadInput as refused:
             log.warning("%s", refused)
             return
@@ -216,7 +239,7 @@ class Journal:
         if waited and not self._in_flight:
             self._sent_at = float("-inf")
 
-    def _keep(self, owed: _Owed) -> None:
+    def _keep(self, owed: Owed) -> None:
         if not self.has_room:
             self._missed += 1
             return
@@ -226,7 +249,7 @@ class Journal:
             # The page's store is then the one place outside this process's memory that knows.
             self._link.say_event(self._event(owed.facts, owed.at, owed.aside))
 
-    def _write(self, owed: _Owed) -> Event | None:
+    def _write(self, owed: Owed) -> Event | None:
         audit, outbox = self.stores.open()
         if owed.record is None:
             owed.record = audit.append(owed.kind, owed.facts, owed.at)

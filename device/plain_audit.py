@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from device.audit import HEAD_FILE, SEGMENT_RECORDS
+from device.audit import SEGMENT_RECORDS
 from device.ledger import ADVICE, RESERVED, write_line
 from device.segments import end_of_last_line, segment
-from device.witness import Witness
+from device.witness import HEAD_FILE, Witness
 from firmware_config.chain import ORIGIN, Head, link_hash
 from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import sync_folder, write_atomic

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from device.ledger import ADVICE, MAX_LINE, Line, Record
+from device.pruned import read_pruned
 from firmware_config.chain import Head
 from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import sync_folder, write_atomic
@@ -21,6 +22,9 @@ from firmware_config.keys import SecretKey
 
 NAME: Final = re.compile(r"audit-(\d{10})\.log")
 """Ten digits: at one record a second, three hundred years."""
+
+TORN: Final = ".torn"
+"""Suffix, in a segment's place, of what a power cut left half written behind it."""
 
 
 def segment(folder: Path, first: int) -> Path:
@@ -39,6 +43,20 @@ def segments(folder: Path) -> list[Path]:
 def first_seq(path: Path) -> int:
     """Of the segment's first record, by its name."""
     return int(path.stem.removeprefix("audit-"))
+
+
+def apart(paths: Sequence[Path], pruned: Head) -> tuple[list[Path], list[Path]]:
+    """-> segments that were pruned and that a power cut has left, and those that count. A cut is between two."""
+    return [p for p in paths if first_seq(p) <= pruned.count], [p for p in paths if first_seq(p) > pruned.count]
+
+
+def remove(paths: Sequence[Path]) -> None:
+    """Segments, with what was torn off them, for good. Raises OSError."""
+    for path in paths:
+        path.with_suffix(TORN).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    if paths:
+        sync_folder(paths[0].parent)
 
 
 def walk(paths: Sequence[Path], previous: Head | None = None) -> Iterator[tuple[Line, str]]:
@@ -66,25 +84,37 @@ def walk(paths: Sequence[Path], previous: Head | None = None) -> Iterator[tuple[
 
 def read(folder: Path, key: SecretKey, after: int = 0) -> Iterator[Record]:
     """Records with a seq above `after`, in order, from the segment on that has the first of them. Raises BadState."""
-    paths = segments(folder)
+    pruned = read_pruned(folder, key)
+    _, paths = apart(segments(folder), pruned)
     begun = [path for path in paths if first_seq(path) <= after + 1]
     start = len(begun) - 1 if begun else 0
-    for line, place in walk(paths[start:], Head() if start == 0 else None):
+    for line, place in walk(paths[start:], pruned if start == 0 else None):
         if line.seq > after:
             yield line.open(key, place)
 
 
-def check_ends(paths: Sequence[Path]) -> None:
-    """Whether each segment goes on where the one before ends. Raises BadState."""
+def check_ends(paths: Sequence[Path], pruned: Head) -> None:
+    """Whether the first segment goes on where pruning stopped, and each other where the one before ends. Raises
+    BadState, OSError."""
+    for path in paths[:1]:
+        first_line(path).follows(pruned, f"{path}, line 1")
     for before, path in pairwise(paths):
-        with path.open("rb") as log:
-            first = _line(path, 1, log.readline(MAX_LINE))
-        end = end_of_last_line(before)
-        start = end_of_last_line(before, end - 1) if end else 0
-        with before.open("rb") as log:
-            log.seek(start)
-            last = Line.read(log.read(end - start), f"{before}, its last line")
-        first.follows(last.head, f"{path}, line 1")
+        first_line(path).follows(last_line(before).head, f"{path}, line 1")
+
+
+def first_line(path: Path) -> Line:
+    """Raises BadState, OSError."""
+    with path.open("rb") as log:
+        return _line(path, 1, log.readline(MAX_LINE))
+
+
+def last_line(path: Path) -> Line:
+    """Raises BadState, OSError."""
+    end = end_of_last_line(path)
+    start = end_of_last_line(path, end - 1) if end else 0
+    with path.open("rb") as log:
+        log.seek(start)
+        return Line.read(log.read(end - start), f"{path}, its last line")
 
 
 def cut_torn_line(path: Path, least: int) -> None:
@@ -99,7 +129,7 @@ def cut_torn_line(path: Path, least: int) -> None:
         torn = log.read(MAX_LINE)
         if not torn:
             return
-        write_atomic(path.with_suffix(".torn"), torn)
+        write_atomic(path.with_suffix(TORN), torn)
         log.truncate(end)
         log.flush()
         os.fsync(log.fileno())

@@ -88,7 +88,7 @@ class Stores:
     def _open_outbox(self, audit: Audit) -> Outbox:
         outbox = Outbox(self._outbox_path, outbox_key(self._door_key))
         try:
-            self._look_from(outbox.taken)
+            self._look_from(outbox.taken, audit.pruned.count)
             self._reconcile(audit, outbox, AT_START)
         except BadState:
             outbox.close()
@@ -108,6 +108,6 @@ class Stores:
         if self.behind and len(batch) < most:
             self._look_from(self._looked_at)  # the audit has begun another file meanwhile
 
-    def _look_from(self, after: int) -> None:
-        self._looked_at = after
+    def _look_from(self, after: int, pruned: int = 0) -> None:
+        self._looked_at = max(after, pruned)
         self._records = read(self._folder, audit_key(self._door_key), after)

@@ -18,6 +18,8 @@ from firmware_config.errors import BadState, DiskFault
 from firmware_config.files import write_atomic
 from firmware_config.keys import SealRefused, SecretKey
 
+HEAD_FILE: Final = "head"
+
 SLOT_BYTES: Final = 4096
 """One block of a file system and one page of an SD card: a torn write of one slot leaves the other alone."""
 

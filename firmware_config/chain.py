@@ -7,6 +7,7 @@ somebody else has to remember the Head. Haber and Stornetta 1991; Schneier and K
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,6 +26,14 @@ class Head:
 
     def __str__(self) -> str:
         return f"{self.count}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> Head:
+        """The inverse of str(). Raises ValueError."""
+        found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text)
+        if found is None:
+            raise ValueError("a head is a number, a colon and 64 hex digits")
+        return cls(int(found[1]), found[2])
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:

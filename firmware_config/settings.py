@@ -124,6 +124,14 @@ class RuntimeSettings(Section):
     """Long side, in pixels, of what the face detector sees."""
 
 
+class AuditSettings(Section):
+    """The door's record of what it decided."""
+
+    keep_days: int = Field(default=1095, ge=1, le=36_500)
+    """How old a record becomes at least. Older ones are pruned a whole file (10,000 records) at a time, once the page
+    has agreed; three years outlast most questions, and at 1 kB a record most SD cards."""
+
+
 class DoorSettings(Section):
     """door.toml."""
 
@@ -136,6 +144,7 @@ class DoorSettings(Section):
     camera: CameraSettings = CameraSettings()
     lock: LockSettings = LockSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    audit: AuditSettings = AuditSettings()
 
 
 class PageSettings(Section):

@@ -17,7 +17,7 @@ from device.relay import SimulatedRelay
 from device.roster import Holdings
 from device.sight import Seen
 from firmware_config.broker import Connection, Incoming
-from firmware_config.events import Event, EventAck, EventDetail, open_event
+from firmware_config.events import Event, EventDetail, acknowledge, open_event
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import (
     Answer,
@@ -93,7 +93,7 @@ class Page:
 
     def acknowledge_all(self) -> None:
         ids = list({event.id for event in self.events()})
-        assert self.connection.publish(TOPICS["event/ack"], encode(EventAck(ids=ids)))
+        assert self.connection.publish(TOPICS["event/ack"], encode(acknowledge(self._door_key, TOPICS, ids)))
 
     def ask_unlock(self, by: str = "olga", why: str = "") -> Answer:
         """Ask with the door's newest challenge and wait for the answer."""

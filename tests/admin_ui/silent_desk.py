@@ -8,7 +8,7 @@ from admin_ui.keyring import DoorKeys
 from admin_ui.link import PageLink
 from firmware_config.broker import Incoming
 from firmware_config.errors import BadState
-from firmware_config.events import Event
+from firmware_config.events import Event, EventAck, acknowledge
 from firmware_config.keys import SecretKey
 from firmware_config.messages import Applied, Health, Topics
 from firmware_config.settings import BrokerSettings
@@ -40,6 +40,10 @@ class SilentDesk:
     def on_events(self, told: Sequence[tuple[str, Event]]) -> dict[str, list[str]]:
         """Stores none."""
         return {}
+
+    def acknowledge(self, door: str, ids: list[str]) -> EventAck:
+        """As FrontDesk.acknowledge."""
+        return acknowledge(self.door_keys(door).door, Topics("home", door), ids)
 
 
 def page_link(desk: SilentDesk | None = None, clock: Callable[[], float] = lambda: 0.0) -> PageLink:

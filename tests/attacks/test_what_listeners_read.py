@@ -38,7 +38,7 @@ CLEAR: dict[str, set[str]] = {
         "refused_topic",
     },
     "event": {"id", "at", "outcome", "reason", "detail"},
-    "event/ack": {"ids"},
+    "event/ack": {"ids", "mac", "prune"},
     "challenge": {"challenge"},
     "lock/challenge": {"challenge"},
     "lock/command": {"door", "action", "challenge", "hold_ms", "mac", "good_ms"},

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from device.audit import Audit
+from device.audit import Audit, read
 from device.cli import main
 from device.ledger import audit_key
 from device.segments import segments
 from device.shelf import AUDIT_FOLDER
+from firmware_config.chain import Head
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics
 from firmware_config.pairing import DOOR_KEY, write_pairing
@@ -66,6 +67,26 @@ def test_verify_says_how_many_and_where_it_ends(settings: Path, capsys: pytest.C
     code, _, err = run(capsys, "verify", "--settings", settings, "--head", f"7:{'ab' * 32}")
     assert code == 1
     assert "ends at record 6, and 7 were written" in err
+
+
+def test_verify_says_which_records_are_not_there_any_more(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Audit(folder_of(settings), audit_key(KEY), segment_records=4) as audit:
+        fourth = list(read(folder_of(settings), audit_key(KEY)))[3]
+        through = Head(4, fourth["hash"])
+        audit.append("event", {"reason": "audit_pruning", "detail": {"prune": str(through)}}, NOON)
+        audit.prune(through)
+    code, out, _ = run(capsys, "verify", "--settings", settings)
+    assert code == 0
+    assert out.splitlines()[:2] == [
+        "3 records in 1 files; the chain is whole, every seal is this door's.",
+        "Records 1 to 4 are not there any more: this door pruned them, and its page had agreed.",
+    ]
+    assert "pruned or cut off, its key would tell which" in run(capsys, "verify", "--folder", folder_of(settings))[1]
+    code, out, _ = run(capsys, "export", "--settings", settings)
+    assert [json.loads(line)["seq"] for line in out.splitlines()] == [5, 6, 7]
+    code, _, err = run(capsys, "verify", "--settings", settings, "--head", f"3:{'ab' * 32}")
+    assert code != 0
+    assert "Record 3 was pruned" in err
 
 
 def test_a_cut_tail_fails_verify_and_nothing_is_exported(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,74 +13,13 @@ import pytest
 from device import journal as journalling
 from device import stores
 from device.audit import read, verify
-from device.journal import BATCH, RESEND_S, Journal
-from device.ledger import Record, audit_key
+from device.journal import BATCH, RESEND_S
+from device.ledger import audit_key
 from device.outbox import Outbox, outbox_key
 from device.shelf import AUDIT_FOLDER
 from firmware_config.errors import BadState
-from firmware_config.events import Event, EventAck, EventDetail, open_event
 from firmware_config.keys import SecretKey
-from firmware_config.messages import Topics, encode
-
-TOPICS = Topics("home", "front")
-KEY = SecretKey(bytes(range(32)))
-
-
-class Wire:
-    """What a journal needs of the link: takes every event while connected."""
-
-    topics = TOPICS
-
-    def __init__(self) -> None:
-        self.connected = True
-        self.said: list[Event] = []
-
-    def say_event(self, event: Event) -> bool:
-        """As Link.say_event."""
-        if self.connected:
-            self.said.append(event)
-        return self.connected
-
-
-class Desk:
-    """A journal in a folder, with a clock that the test moves."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.wire = Wire()
-        self.now = 0.0
-        self.journal = self.open()
-
-    def open(self) -> Journal:
-        """As at a start."""
-        link: Any = self.wire
-        self.journal = Journal(self.folder, link, KEY, lambda: self.now)
-        self.running = True
-        return self.journal
-
-    def close(self) -> None:
-        """As at a stop."""
-        if self.running:
-            self.running = False
-            self.journal.close()
-
-    def later(self, seconds: float = 2.0) -> None:
-        """The loop turns once, that much later."""
-        self.now += seconds
-        self.journal.beat()
-
-    def grant(self, person: str) -> None:
-        self.journal.tell("granted", "granted", EventDetail(person_id=f"id-{person}", person=person, distance=0.5))
-
-    def records(self, kind: str = "event") -> list[Record]:
-        return [r for r in read(self.folder / AUDIT_FOLDER, audit_key(KEY)) if r["kind"] == kind]
-
-    def details(self) -> list[EventDetail]:
-        return [open_event(KEY, TOPICS, event) for event in self.wire.said]
-
-    def store(self, events: list[Event]) -> None:
-        """The page has stored these."""
-        self.journal.acknowledged(encode(EventAck(ids=[event.id for event in events])))
+from tests.device.desk import KEY, Desk
 
 
 @contextmanager

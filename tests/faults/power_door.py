@@ -12,6 +12,7 @@ from device.guard import UNREADABLE_HOLD_S, guard_key, load_guard
 from device.ledger import audit_key
 from device.lookout import GUARD_FILE
 from device.outbox import Outbox, outbox_key
+from device.pruned import read_pruned
 from device.roster import Holdings
 from device.shelf import AUDIT_FOLDER, MARKS, MODEL, ROSTER, STAGED
 from device.stores import OUTBOX_FILE
@@ -122,8 +123,11 @@ class DoorSite:
         except BadState as error:
             verdict.corrupt.append(str(error))
             return
-        verdict.lost += [f"event {one} was told and is in no record" for one in set(said(told, "event")) - set(events)]
         stored = {one for ids in said(told, "acknowledged") for one in ids}
+        missing = set(said(told, "event")) - set(events)
+        if read_pruned(folder, key).count:
+            missing -= stored
+        verdict.lost += [f"event {one} was told and is in no record" for one in missing]
         gone = {one for one, seq in events.items() if seq <= taken} - set(waiting) - stored
         verdict.lost += [f"event {one} is in no outbox, and nobody has stored it" for one in gone]
         verdict.corrupt += [f"event {one} is in the outbox and in no record" for one in set(waiting) - set(events)]

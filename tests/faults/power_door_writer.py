@@ -11,6 +11,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from device.camera import Camera, Frame
 from device.daemon import Daemon
 from device.decide import Observation
 from device.outfit import Outfit, load_settings
+from device.pruning import Pruning
 from device.sight import Seen
 from firmware_config.broker import Incoming
 from firmware_config.bundle import read_bundle
-from firmware_config.events import Event, EventAck, EventDetail
+from firmware_config.events import Event, EventDetail, acknowledge, open_event
 from firmware_config.face import EMBEDDING_SIZE, Reason
 from firmware_config.keys import SecretKey, SigningKey
-from firmware_config.messages import Applied, Health, encode
+from firmware_config.messages import Applied, Health, decode, encode
 from firmware_config.roster import Person, Policy, Roster, seal_roster, template_bytes
 from tests.faults.power_told import Teller, Word, read_told, said
 
@@ -54,6 +56,7 @@ class Hand(Camera):
         self._daemon: Daemon | None = None
         self._offers = said(self._told, "offer")
         self._sent: list[str] = []
+        self._wanted = ""
 
     def take(self, daemon: Daemon) -> None:
         """From now on what this daemon says to others is written down, before it is sent."""
@@ -72,6 +75,7 @@ class Hand(Camera):
 
         def event(message: Event) -> bool:
             self._sent.append(message.id)
+            self._wanted = open_event(self._door_key, link.topics, message).prune or self._wanted
             tell(event=message.id, head=head())
             return True
 
@@ -105,8 +109,15 @@ class Hand(Camera):
             daemon.stop.set()
             return None
         self._left -= 1
-        acts: list[Callable[[Daemon], None]] = [self.event, self.enrol, self.erase, self.swap, self.acknowledge]
-        act = self._draw.choices([*acts, self.near_miss], (6, 2, 3, 2, 2, 1))[0]
+        acts: list[Callable[[Daemon], None]] = [
+            self.event,
+            self.enrol,
+            self.erase,
+            self.swap,
+            self.acknowledge,
+            self.prune,
+        ]
+        act = self._draw.choices([*acts, self.near_miss], (6, 2, 3, 2, 2, 3, 1))[0]
         act(daemon)
         return None
 
@@ -123,10 +134,27 @@ class Hand(Camera):
         self._teller.tell(guarded=decider.guard_raised(time.monotonic()))
 
     def acknowledge(self, daemon: Daemon) -> None:
-        ids, self._sent = self._sent[:3], self._sent[3:]
+        self._acknowledge(daemon, 3)
+
+    def prune(self, daemon: Daemon) -> None:
+        """Whatever is old enough, which here is every segment but the last; or bring it nearer."""
+        journal = daemon._journal
+        if self._wanted or journal.unsent:
+            for pending in journal.stores.open()[1].pending(1000):
+                if pending.event_id not in self._sent:
+                    daemon._link.say_event(decode(Event, pending.payload, "event"))
+            self._acknowledge(daemon, len(self._sent), self._wanted)
+            self._wanted = ""
+        else:
+            journal._pruning = Pruning(daemon.settings.state, self._door_key, timedelta(days=-1))
+            journal._prune()
+
+    def _acknowledge(self, daemon: Daemon, most: int, prune: str = "") -> None:
+        ids, self._sent = self._sent[:most], self._sent[most:]
         if ids:
             self._teller.tell(acknowledged=ids)
-            self._deliver(daemon, "event/ack", encode(EventAck(ids=ids)))
+            ack = acknowledge(self._door_key, daemon._pairing.topics, ids, prune)
+            self._deliver(daemon, "event/ack", encode(ack))
 
     def enrol(self, daemon: Daemon) -> None:
         number = 1 + max((int(one[1:]) for offer in self._offers for one in offer["people"]), default=0)

@@ -26,7 +26,7 @@ from device.link import DOOR_SUBSCRIPTIONS, Link
 from device.opening import Opener
 from device.relay import SimulatedRelay
 from firmware_config.broker import Incoming
-from firmware_config.events import EventAck, EventDetail, seal_event
+from firmware_config.events import EventDetail, acknowledge, seal_event
 from firmware_config.keys import SecretKey
 from firmware_config.lockrule import sign_command
 from firmware_config.messages import Answer, Applied, Ask, Challenge, Health, LockResult, Message, Topics, encode
@@ -70,7 +70,7 @@ def door_seeds() -> list[bytes]:
         message("roster", roster, SIGNED),
         message("roster", premises.sealed(roster), RETAINED),
         message("model", toy_bundle("2.0.0", 2, premises.site_key), RETAINED),
-        message("event/ack", EventAck(ids=[str(uuid.UUID(int=7)), "x"])),
+        message("event/ack", acknowledge(premises.door_key, premises.topics, [str(uuid.UUID(int=7)), "x"])),
         message("ask", ask, SEALED),
         message("ask", premises.door_key.seal(premises.topics["ask"], encode(ask))),
         message("lock/challenge", Challenge(challenge=ID)),
