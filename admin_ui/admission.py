@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Final
@@ -16,11 +17,13 @@ from admin_ui.carrying import carry
 from admin_ui.ending import ending_at_site
 from admin_ui.models import ActRow, DoorRow
 from admin_ui.premises import Premises
-from admin_ui.store import find_door, new_door
+from admin_ui.store import find_door, new_door, refuse_taken
 from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.messages import Topics
 from firmware_config.pairing import PAIRING
 from firmware_config.settings import BrokerSettings
+
+log = logging.getLogger("latchkey.page.admission")
 
 RELOAD: Final = "Have Mosquitto read it: `systemctl reload mosquitto`."
 RESTART: Final = (
@@ -45,10 +48,12 @@ class Admission(Premises):
         folder), with `door` and `lock` in it -> that folder.
 
         broker, lock_broker: how door and lock reach the broker; none: by the name that `broker write` was given,
-        otherwise the page's address without its user. Raises BadInput for a bad or taken name."""
+        otherwise the page's address without its user. What a power cut left of an earlier attempt is made worthless
+        first: its keys are no door's, its certificates are revoked. Raises BadInput for a bad or taken name."""
         folder = out or self._pairing_folder(name)
         broker = broker or self._broker_of_doors()
         with self._changing:
+            self._begin_anew(name, folder)
             _check_free(folder)
             sight = self._sight.current()
             self._keyring.make_door(name)
@@ -145,6 +150,24 @@ class Admission(Premises):
     def certificate_news(self) -> tuple[str, ...]:
         """A sentence for each of the site's certificates that ends soon, or has ended; a door's are its problems."""
         return tuple(ending_at_site(self._keyring.authority(self.site))) if self._keyring.has_authority else ()
+
+    def _begin_anew(self, name: str, folder: Path) -> None:
+        """Keys of a door that the store does not know: adding it, or revoking it, was cut off. In this order, so that a
+        power cut in here leaves something to find for the next attempt. Raises BadInput for a name that is taken."""
+        with self.store.read() as session:
+            refuse_taken(session, name)
+        if not self._keyring.has_door(name):
+            return
+        if self._keyring.gave(name, folder / "door"):
+            (folder / "door" / PAIRING).unlink(missing_ok=True)
+            for part in ("lock", "door"):
+                shutil.rmtree(folder / part, ignore_errors=True)
+        if self._keyring.has_authority:
+            authority = self._keyring.authority(self.site)
+            for role in (Role.DOOR, Role.LOCK):
+                authority.revoke(role, name)
+        self._keyring.forget_door(name)
+        log.warning("%s was half made or half revoked; what there was of it is worthless, and it is made anew.", name)
 
     def _carry(self, folder: Path, name: str, broker: BrokerSettings, lock_broker: BrokerSettings | None) -> None:
         authority = self._keyring.authority(self.site) if self._keyring.has_authority else None

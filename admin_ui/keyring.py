@@ -97,6 +97,13 @@ class Keyring:
         """True from make_door to forget_door."""
         return self._door_folder(name).exists()
 
+    def gave(self, name: str, folder: Path) -> bool:
+        """True where the folder holds this door's key, so that it is a pairing of ours."""
+        try:
+            return (folder / DOOR_KEY).read_bytes() == (self._door_folder(name) / DOOR_KEY).read_bytes()
+        except OSError:
+            return False
+
     def forget_door(self, name: str) -> None:
         """Destroy what the office shares with a door: what it sealed opens for nobody here. Raises OSError."""
         folder = self._door_folder(name)

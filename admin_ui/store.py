@@ -147,10 +147,18 @@ def find_door(session: Session, name: str) -> DoorRow:
     return row
 
 
+def refuse_taken(session: Session, name: str) -> None:
+    """Raises BadInput where there is a door of that name."""
+    if session.get(DoorRow, name) is not None:
+        raise BadInput(
+            f"There is already a door named {name!r}. Choose another name. If adding it was cut off, this finishes it: "
+            f"`latchkey-admin door renew {name}`."
+        )
+
+
 def new_door(session: Session, name: str, encoder_id: str) -> DoorRow:
     """A door without roster yet, generation 0. Raises BadInput for a name that is taken."""
-    if session.get(DoorRow, name) is not None:
-        raise BadInput(f"There is already a door named {name!r}. Choose another name.")
+    refuse_taken(session, name)
     row = DoorRow(name=name, generation=0, policy={}, applied={}, audit={}, roster=b"", created=utc_now())
     row.encoder_id = encoder_id
     session.add(row)

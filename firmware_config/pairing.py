@@ -22,7 +22,7 @@ from typing import Final
 from pydantic import Field
 
 from firmware_config.errors import BadState
-from firmware_config.files import PRIVATE, PUBLIC, write_atomic
+from firmware_config.files import PRIVATE, PUBLIC, drop_half_written, make_folder, write_atomic
 from firmware_config.keys import SecretKey, VerifyKey
 from firmware_config.messages import NAME_PATTERN, Topics
 from firmware_config.settings import BrokerSettings, Section, read_toml, validate
@@ -100,7 +100,8 @@ def write_pairing(
     door_key: SecretKey | None = None,
 ) -> None:
     """Make a door's folder, or a lock's when site_key and door_key are left out. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(folder, mode=0o700)
+    drop_half_written(folder)
     lines = [f'site = "{topics.site}"', f'door = "{topics.door}"', "", "[broker]"]
     lines += [f"url = {_toml_string(broker.url)}", f"keepalive_s = {broker.keepalive_s}"]
     if broker.username:

@@ -74,7 +74,9 @@ def _door_renew(options: argparse.Namespace) -> int:
     broker = _broker(options)
     with office_at(options, connect=False) as office:
         folder = office.renew_door(options.name, whoever(), options.out, broker)
-    print(f"Carry {folder / 'door'} to the door and {folder / 'lock'} to its lock, and restart both.")
+        print(f"Carry {folder / 'door'} to the door and {folder / 'lock'} to its lock, and restart both.")
+        for sentence in office.refresh_broker():  # perhaps adding it was cut off before this
+            print(sentence)
     return OK
 
 

@@ -158,7 +158,7 @@ class TestAdaIsEnrolled:
             office.set_tau("front", tau, "boss")
 
     def test_a_door_twice_is_refused(self, office: Office) -> None:
-        with pytest.raises(BadInput, match="holds a pairing already"):
+        with pytest.raises(BadInput, match="already a door named 'front'"):
             office.add_door("front", "boss")
 
     @pytest.mark.parametrize("name", ["", "Front", "../front", "a/b", "x" * 64])

@@ -88,6 +88,7 @@ def cut_off(
         verdict = site.look()
         findings.done += 1
         findings.note(f"cuts of the {site.name}", 1)
+        findings.note("audits that were pruned", verdict.pruned)
         count(findings, verdict, f"{site.name}, cut at call {at} of {len(recording.calls)}")
         if verdict.sentences:
             return

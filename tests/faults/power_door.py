@@ -125,7 +125,8 @@ class DoorSite:
             return
         stored = {one for ids in said(told, "acknowledged") for one in ids}
         missing = set(said(told, "event")) - set(events)
-        if read_pruned(folder, key).count:
+        verdict.pruned = bool(read_pruned(folder, key).count)
+        if verdict.pruned:
             missing -= stored
         verdict.lost += [f"event {one} was told and is in no record" for one in missing]
         gone = {one for one, seq in events.items() if seq <= taken} - set(waiting) - stored
