@@ -39,6 +39,8 @@ AT_THE_DOOR: Final[dict[str, str]] = {
     "home_assistant_unlock": "Unlocked from Home Assistant.",
     "home_assistant_lock": "Locked from Home Assistant.",
     "stale_command": "The command was late, or the clocks of Home Assistant and the door differ; set both by NTP.",
+    "just_connected": "The door had been back at the broker for less than five seconds; ask again.",
+    "home_assistant_offline": "The broker says that Home Assistant is gone; its birth message has not come since.",
     "undated_command": "The command did not say when it was given, so it may be from any time; docs/home-assistant.md.",
     "older_generation": "The list is older than the one the door has.",
     "older_version": "The encoder is older than the one the door has run.",

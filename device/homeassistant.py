@@ -17,13 +17,17 @@ from device.roster import Holdings
 from device.seldom import Seldom
 from firmware_config.broker import Incoming
 from firmware_config.events import EventDetail
-from firmware_config.messages import ONLINE, Message, MessageRefused, decode
+from firmware_config.messages import OFFLINE, ONLINE, Message, MessageRefused, decode
 
 log = logging.getLogger("latchkey.homeassistant")
 
 GOOD_FOR_S: Final = 5.0
 """Seconds between the asking and the doing. The broker keeps nothing of it, but a network that comes back delivers
 what lay in its buffers. Lock commands live for 4 s; here two clocks are compared, so one more."""
+
+SETTLE_S: Final = GOOD_FOR_S
+"""Seconds after the door's own connection has come up, until it obeys an unlock: whatever was held up by the connection
+that broke, or was obeyed before the door's last start, is older than GOOD_FOR_S by then, by any clock."""
 
 REFUSAL_EVENT_S: Final = 10.0
 """Seconds between two events about the same refusal; each is in the system's log. An automation that repeats itself
@@ -45,6 +49,8 @@ class HomeAssistant:
     Rules for a command, in this order:
     - retained: ignored; a broker stores and redelivers it, so it proves nothing about now;
     - the roster's policy does not allow Home Assistant: refused, both ways;
+    - the door's connection came up less than SETTLE_S ago, or Home Assistant's last will was heard since then and no
+      birth after it: an unlock is refused, for it may have waited for a connection to come back;
     - asked for more than GOOD_FOR_S ago, for later, or not after the one that was obeyed last: refused. A plain `LOCK`
       bears no time and is obeyed, for a late one opens nothing; a plain `UNLOCK` is refused: it may be from any time;
     - then as for anybody else: a command signed for the lock, now or not at all.
@@ -66,12 +72,16 @@ class HomeAssistant:
         self._clock = clock
         self._seldom = Seldom(REFUSAL_EVENT_S, clock)
         self._obeyed_at = float("-inf")
+        self._gone_at = float("-inf")
 
     def hear(self, message: Incoming) -> bool:
         """False: the message is not Home Assistant's. What is wrong with one is said, never raised."""
         if message.topic == STATUS_TOPIC:
             if message.payload == ONLINE:
+                self._gone_at = float("-inf")
                 self._link.say_all_again()
+            elif message.payload == OFFLINE:
+                self._gone_at = time.monotonic()
         elif message.topic == self._link.topics[COMMAND_LEAF]:
             self._obey(message)
         else:
@@ -100,6 +110,13 @@ class HomeAssistant:
         roster = self._holdings.active.roster
         if roster is None or not roster.policy.allow_home_assistant_unlock:
             return "not_allowed"
+        if asked.command == "UNLOCK":
+            up_for_s = self._link.connection.up_for_s
+            if up_for_s < SETTLE_S:
+                return "just_connected"
+            # A birth may be missed with the connection: what was heard on an earlier one does not count.
+            if time.monotonic() - self._gone_at < up_for_s:
+                return "home_assistant_offline"
         if asked.at is None:
             return "undated_command" if asked.command == "UNLOCK" else ""
         again = asked.at <= self._obeyed_at <= asked.at + 2 * GOOD_FOR_S  # further ahead: the clock was set back

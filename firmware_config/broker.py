@@ -13,6 +13,7 @@ import random
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -78,11 +79,15 @@ class Connection:
         self._on_message = on_message
         self._on_connected = on_connected
         self._up = threading.Event()
+        self._up_at = 0.0
         self._excuse = Excuse()
         self._denied = ""
         self._unanswered: mqtt.MQTTMessageInfo | None = None
         self.why_down = "not connected yet"
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311)
+        # A clean session: the broker keeps nothing for us while we are away, so that nothing old comes with us back.
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311
+        )
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_connect_fail = self._failed
@@ -98,6 +103,11 @@ class Connection:
     @property
     def connected(self) -> bool:
         return self._up.is_set()
+
+    @property
+    def up_for_s(self) -> float:
+        """Seconds since the connection came up; 0 while it is down."""
+        return time.monotonic() - self._up_at if self.connected else 0.0
 
     def wait(self, timeout_s: float) -> bool:
         """True as soon as the connection is up."""
@@ -158,6 +168,7 @@ class Connection:
         if self._subscriptions:
             client.subscribe(list(self._subscriptions))
         self.why_down = ""
+        self._up_at = time.monotonic()
         self._up.set()
         log.info("Connected to the broker %s.", self._broker.url)
         self._guarded(self._on_connected)

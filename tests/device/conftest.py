@@ -9,6 +9,7 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
+from device import homeassistant
 from tests.makers import Premises
 
 
@@ -16,6 +17,12 @@ from tests.makers import Premises
 def premises(tmp_path: Path) -> Premises:
     """A site with one door and all its keys."""
     return Premises(tmp_path)
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A door obeys Home Assistant as soon as it is connected: the seconds that it waits are for a test of their own."""
+    monkeypatch.setattr(homeassistant, "SETTLE_S", 0.0)
 
 
 @pytest.fixture

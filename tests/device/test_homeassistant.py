@@ -6,66 +6,22 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from device import homeassistant
 from device.discovery import COMMAND_LEAF, STATUS_TOPIC, discovery_topic
 from device.homeassistant import GOOD_FOR_S
-from firmware_config.broker import Connection, Incoming
-from firmware_config.messages import Health, decode
-from firmware_config.settings import BrokerSettings, LockSettings
+from firmware_config.settings import LockSettings
 from tests.brokers import Mosquitto
+from tests.device.listener import NO_COMMANDS, Listener, knows_ana
 from tests.doors import TOPICS, Door, Page
 from tests.waiting import until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("settled")]
 
 APPEARS_S = 5.0
 """How soon discovery and state must be there after Home Assistant or a broker starts (the project's aim)."""
-
-
-class Listener:
-    """Subscribes to discovery, then to what it names, and says its birth at every connection, as Home Assistant."""
-
-    def __init__(self, broker: BrokerSettings) -> None:
-        self.entities: dict[str, Any] = {}
-        self.known: dict[str, Incoming] = {}
-        self.connection = Connection(
-            broker,
-            "test-home-assistant",
-            subscriptions=[("homeassistant/device/+/config", 0)],
-            on_message=self._hear,
-            on_connected=lambda: self.ask(b"online", STATUS_TOPIC),
-        )
-        self.connection.start()
-
-    def _hear(self, message: Incoming) -> None:
-        if not message.topic.endswith("/config"):
-            self.known[message.topic] = message
-            return
-        self.entities = json.loads(message.payload)["components"]
-        topics = {entity["state_topic"] for entity in self.entities.values()}
-        for topic in topics | {TOPICS["availability"]}:
-            self.connection.subscribe(topic)
-
-    def ask(self, payload: bytes, topic: str = TOPICS[COMMAND_LEAF], *, retain: bool = False) -> None:
-        assert self.connection.publish(topic, payload, qos=0, retain=retain)
-
-    def unlock(self, seconds_ago: float = 0.0, *, retain: bool = False) -> None:
-        """As the command template writes it."""
-        self.ask(json.dumps({"command": "UNLOCK", "at": time.time() - seconds_ago}).encode(), retain=retain)
-
-    def lock_state(self) -> str:
-        """As the lock entity would show it."""
-        health, online = self.known.get(TOPICS["health"]), self.known.get(TOPICS["availability"])
-        if not self.entities or health is None or online is None or online.payload != b"online":
-            return "unavailable"
-        return decode(Health, health.payload, "health").lock
-
-    def forget(self) -> None:
-        """As after a restart of Home Assistant or of its broker."""
-        self.entities, self.known = {}, {}
 
 
 @pytest.fixture
@@ -101,11 +57,6 @@ def listen(broker: Mosquitto) -> Iterator[Callable[[], Listener]]:
     yield start
     for listener in made:
         listener.connection.stop()
-
-
-def knows_ana(door: Door, page: Page, generation: int = 1, **policy: Any) -> None:
-    assert page.connection.publish(TOPICS["roster"], door.roster(generation, "ana", **policy), retain=True)
-    assert until(lambda: page.applied is not None and page.applied.generation == generation)
 
 
 @pytest.fixture
@@ -218,6 +169,75 @@ def test_an_unlock_that_bears_no_time_opens_nothing(listener: Listener, door: Do
     assert door.relay.times_on == 0
 
 
+def test_an_unlock_right_after_a_reconnection_opens_nothing(
+    listener: Listener, door: Door, page: Page, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a broken connection held up comes within seconds of the next one."""
+    monkeypatch.setattr(homeassistant, "SETTLE_S", 3600.0)
+    listener.unlock()
+    listener.ask(b"LOCK")
+    reasons = ["just_connected", "home_assistant_lock"]
+    assert until(lambda: [reason for _, reason in page.happened()] == reasons), "a late LOCK opens nothing"
+    assert door.relay.times_on == 0
+    daemon = door.daemon
+    assert daemon is not None
+    broker.stop()
+    assert until(lambda: not daemon._link.connected)
+    assert daemon._link.connection.up_for_s == 0.0
+    back = time.monotonic()
+    broker.start()
+    assert until(lambda: daemon._link.connected and listener.connection.connected)
+    assert 0.0 < daemon._link.connection.up_for_s <= time.monotonic() - back, "counted anew"
+
+
+def test_an_unlock_from_a_home_assistant_that_is_gone_opens_nothing_until_its_birth(
+    listener: Listener, door: Door, page: Page
+) -> None:
+    listener.ask(b"offline", STATUS_TOPIC)
+    listener.unlock()
+    assert until(lambda: page.happened() == [("denied", "home_assistant_offline")])
+    assert door.relay.times_on == 0
+    listener.ask(b"online", STATUS_TOPIC)
+    listener.unlock()
+    assert until(lambda: door.relay.times_on == 1)
+
+
+def test_a_birth_that_was_missed_with_the_connection_shuts_nobody_out(
+    listener: Listener, door: Door, page: Page, broker: Mosquitto
+) -> None:
+    listener.ask(b"offline", STATUS_TOPIC)
+    listener.unlock()
+    assert until(lambda: ("denied", "home_assistant_offline") in page.happened())
+    broker.stop()
+    assert until(lambda: not listener.connection.connected)
+    listener.connection._on_connected = lambda: None  # its birth goes unheard
+    broker.start()
+    assert until(lambda: listener.lock_state() == "LOCKED" and page.connection.connected, APPEARS_S)
+    daemon = door.daemon
+    assert daemon is not None
+    assert until(lambda: daemon._link.connected)
+    listener.unlock()
+    assert until(lambda: door.relay.times_on == 1)
+
+
+def test_an_unlock_said_while_the_door_was_away_never_comes(listener: Listener, door: Door, page: Page) -> None:
+    """Nobody keeps it: the door's session is clean and its subscription of QoS 0, though it was said with QoS 1."""
+    door.stop()
+    said = json.dumps({"command": "UNLOCK", "at": time.time() + GOOD_FOR_S}).encode()
+    assert listener.connection.publish(TOPICS[COMMAND_LEAF], said, qos=1)
+    answered = listener.connection._unanswered
+    assert answered is not None
+    assert until(answered.is_published)
+    listener.known.clear()
+    door.start_lock()
+    door.start()
+    assert until(lambda: listener.lock_state() == "LOCKED", 10)
+    listener.ask(b"LOCK")
+    assert until(lambda: ("notice", "home_assistant_lock") in page.happened())
+    assert [reason for _, reason in page.happened()] == ["home_assistant_lock"]
+    assert door.relay.times_on == 0
+
+
 def test_an_unlock_said_twice_opens_once(listener: Listener, door: Door, page: Page) -> None:
     said = json.dumps({"command": "UNLOCK", "at": time.time()}).encode()
     listener.ask(said)
@@ -226,20 +246,6 @@ def test_an_unlock_said_twice_opens_once(listener: Listener, door: Door, page: P
     reasons = ["home_assistant_unlock", "stale_command", "home_assistant_lock"]
     assert until(lambda: [reason for _, reason in page.happened()] == reasons)
     assert door.relay.times_on == 1
-
-
-NO_COMMANDS = (
-    b"",
-    b"unlock",
-    b"OPEN",
-    b"UNLOCK ",
-    b"{}",
-    b'{"command":"OPEN"}',
-    b'{"command":"UNLOCK","at":"now"}',
-    b'{"command":"UNLOCK","at":NaN}',
-    b"\xff" * 40_000,
-    b"[" * 10_000,
-)
 
 
 def test_what_is_no_command_does_nothing(listener: Listener, door: Door, page: Page) -> None:

@@ -20,6 +20,7 @@ from tests.houses import House, home_assistant_python
 from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.homeassistant, pytest.mark.timeout(900)]
+pytestmark.append(pytest.mark.usefixtures("settled"))
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from tests.houses import House, home_assistant_python
 from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.homeassistant, pytest.mark.timeout(900)]
+pytestmark.append(pytest.mark.usefixtures("settled"))
 
 
 def test_with_its_own_certificate_it_sees_the_door_and_opens_it(tmp_path: Path) -> None:

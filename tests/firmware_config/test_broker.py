@@ -52,6 +52,20 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto
         yield running
 
 
+def test_a_broker_keeps_nothing_for_whoever_is_away(tmp_path: Path, connect: Connect) -> None:
+    heard: list[bytes] = []
+    with Mosquitto(tmp_path) as broker:
+        page = connect(broker.settings, "page")
+        for word in (b"while here", b"when back"):
+            door = connect(broker.settings, "door", ("said",), lambda message: heard.append(message.payload))
+            assert door.wait(PATIENCE_S)
+            assert page.wait(PATIENCE_S)
+            assert until(lambda word=word: page.publish("said", word) and word in heard, PATIENCE_S)  # type: ignore[misc]
+            door.stop()
+            assert page.publish("said", b"while away")
+    assert b"while away" not in heard
+
+
 @pytest.mark.slow
 def test_back_soon_after_a_restarted_broker(broker: Mosquitto, connect: Connect) -> None:
     connection = connect(broker.settings, "door")
