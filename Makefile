@@ -5,6 +5,7 @@
 #   make bench        our encoder beside what people would use instead: one table, peers are fetched; docs/encoder.md
 #   make faults       the fault bench at full length, for hours; docs/faults.md
 #   make fuzz         its fuzzing alone, an hour for each target; it fetches atheris, which needs Python 3.11 or newer
+#                     ARGS="--minutes 10" adds ten minutes to each; what is done is kept in .fuzz
 # PYTHON=/path/to/python     another interpreter than the first good one found
 # TORCH_INDEX=URL            PyTorch's index of CPU builds, where the ordinary one has CUDA builds only (2 GB more)
 # ARGS="..."                 for demo, demo-check, bench, faults and fuzz, handed on: make demo ARGS="--port 8000"

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = {name: rows[name].parts(seed, counts[name], folder, options.short) for name in chosen}
     if options.part is not None:
         parts = {name: [part for part in listed if part.index == options.part] for name, listed in parts.items()}
+    if options.minutes:
+        at_most = round(options.minutes * 60)
+        parts = {name: [replace(part, at_most=at_most) for part in listed] for name, listed in parts.items()}
     wanted = {name: sum(part.count for part in listed) for name, listed in parts.items()}
     table: list[dict[str, Any]] = []
 
@@ -69,13 +73,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = options.jobs or (SHORT_JOBS if options.short else LONG_JOBS)
     run_parts(rows, parts, counts, jobs, until, options.keep, done)
     missed = [facts["row"] for facts in table if facts["missed"]]
-    print(f"\nMissed: {', '.join(missed)}. Seed {seed}." if missed else f"\nAll figures are met. Seed {seed}.")
+    unfinished = [facts["row"] for facts in table if 0 < facts["done"] < facts["wanted"]]
+    said = f"Missed: {', '.join(missed)}." if missed else "All figures are met."
+    if unfinished:
+        said += f" Not through yet: {', '.join(unfinished)}."
+    print(f"\n{said} Seed {seed}.")
     return 1 if missed else 0
 
 
 def told(facts: dict[str, Any]) -> str:
     """A row for the terminal."""
-    state = "MISSED" if facts["missed"] else "left out" if not facts["done"] else "met"
+    whole = facts["done"] >= facts["wanted"]
+    state = "MISSED" if facts["missed"] else "left out" if not facts["done"] else "met" if whole else "so far"
     lines = [
         f"{state:8} {facts['title']}",
         f"         {facts['done']:,} of {facts['wanted']:,} {facts['unit']} in {facts['wall_s']:.0f} s",
@@ -101,6 +110,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", type=int, help="this part alone, from 0: to replay what went wrong")
     parser.add_argument("--count", type=int, help="so many faults instead of the row's own number")
     parser.add_argument("--hours", type=float, help="begin no new part after so long")
+    parser.add_argument(
+        "--minutes", type=float, help="of each fuzzing target now; what is missing of its hour is for the next time"
+    )
     parser.add_argument("--jobs", type=int, help=f"parts at once (default {LONG_JOBS}, {SHORT_JOBS} with --short)")
     parser.add_argument("--json", type=Path, help="write the table here too")
     parser.add_argument("--folder", type=Path, help="for the files of parts (default: a temporary folder)")

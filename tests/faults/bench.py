@@ -61,7 +61,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a row. index: from 0. count: faults to do in it. short: of the run that belongs to `make test`."""
+    """A piece of a row. index: from 0. count: faults to do in it. short: of the run that belongs to `make test`.
+
+    at_most: seconds in this sitting, for a row that goes on where it stopped; 0: all that are missing."""
 
     row: str
     seed: int
@@ -69,6 +71,7 @@ class Part:
     count: int
     folder: Path
     short: bool = False
+    at_most: int = 0
 
     @property
     def random(self) -> random.Random:

@@ -1,4 +1,5 @@
-"""Rows: one for each target of tests/fuzz, led by coverage (atheris) for an hour. The short run is hypothesis's.
+"""Rows: one for each target of tests/fuzz, led by coverage (atheris) for an hour, in as many sittings as one likes
+(tests/fuzz/sittings.py). The short run is hypothesis's.
 
 Not in the short bench: `make test` has 10,000 examples on the same targets (tests/fuzz/test_fuzz.py).
 """
@@ -6,39 +7,53 @@ Not in the short bench: `make test` has 10,000 examples on the same targets (tes
 from __future__ import annotations
 
 import importlib.util
-import json
+import math
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 from tests.faults.bench import Figure, Findings, Part, Row, Skipped
+from tests.fuzz.sittings import KEPT, found_in
 from tests.fuzz.target import HANGS_S, LIMITS_MB
 
 HOUR_S = 3600
+MENDED_S = 60
+"""Once more, where the hour is full and something was wrong: perhaps it was mended."""
 GRACE_S = 120
 """To start, to finish an input, and to write down: on busy cores Gradio alone takes a minute to load."""
 
 
-def run(name: str, part: Part, findings: Findings) -> None:
-    """part.count seconds of one target. Inputs that crashed it, or hung, are kept in the part's folder."""
-    if importlib.util.find_spec("atheris") is None:
+def run(name: str, part: Part, findings: Findings, kept: Path = KEPT) -> None:
+    """What is missing of part.count seconds of one target, but no more than part.at_most now. What all sittings found
+    is told; inputs that crashed it, or hung, are in `kept`/name."""
+    folder = kept / name
+    found = found_in(folder)
+    atheris = importlib.util.find_spec("atheris") is not None
+    if not atheris and not found.sittings:
         raise Skipped("this needs atheris: `make fuzz` installs it, or pip install 'latchkey[fuzz]'")
-    seed = part.random.randrange(2**32)
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.guided", name, str(part.count), str(seed), str(part.folder)],
-        timeout=part.count + 10 * GRACE_S,
-        check=False,
-    )
-    found = json.loads((part.folder / "found.json").read_text(encoding="utf-8"))
-    findings.done += part.count
-    findings.count("crashes", len(found["crashes"]) + (not found["ended"]))
-    findings.count("hangs", len(found["hangs"]))
-    findings.measure("peak", found["peak_mb"])
-    findings.count("executions", found["executions"])
-    findings.note("MB when it began", round(found["begun_mb"]))
-    findings.wrong += [f"{place}: {said}" for kind in ("crashes", "hangs") for place, said in found[kind].items()]
-    if not found["ended"]:
-        findings.wrong.append(f"libFuzzer ended it (exit code {ended.returncode}); part.log and stuck-* say on what")
+    seconds = min(math.ceil(part.count - found.seconds), part.at_most or part.count)
+    if seconds <= 0 and (found.crashes or found.hangs or not found.ended):
+        seconds = MENDED_S
+    if seconds > 0 and atheris:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.fuzz.guided", name, str(seconds), str(part.random.randrange(2**32)), folder],
+            timeout=seconds + 10 * GRACE_S,
+            check=False,
+        )
+        found = found_in(folder)
+        if not found.ended:
+            why = f"exit code {ended.returncode}"
+            findings.wrong.append(f"libFuzzer ended it ({why}); part.log and {folder}/stuck-* say on what")
+    findings.done += min(round(found.seconds), part.count)
+    findings.count("crashes", len(found.crashes) + (not found.ended))
+    findings.count("hangs", len(found.hangs))
+    findings.measure("peak", found.peak_mb)
+    findings.count("executions", found.executions)
+    findings.note("MB when it began", round(found.begun_mb))
+    findings.note("sittings", found.sittings)
+    for kind in (found.crashes, found.hangs):
+        findings.wrong += [f"{place}: {said}; in {folder}" for place, said in kind.items()]
 
 
 ROWS = tuple(

@@ -6,15 +6,14 @@ end it: its input is kept in FOLDER, one for each place in the code, and FOLDER/
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import resource
 import sys
+import tempfile
 import time
 import traceback
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,27 +21,15 @@ import atheris
 
 with atheris.instrument_imports(include=["firmware_config", "device", "admin_ui", "trainer", "PIL", "zipfile"]):
     from tests.fuzz.mutate import MAX_BYTES, mutated
+    from tests.fuzz.sittings import Found, sit_down
     from tests.fuzz.target import Crash, Eat, Hang, Watched
     from tests.fuzz.targets import TARGETS
 
-FOUND = "found.json"
 OURS = str(Path(__file__).parents[2])
 STUCK_S = 60
 """Seconds by the wall's clock after which libFuzzer itself ends an input that does not return."""
 RUNAWAY_MB = 4096
 """Resident memory at which libFuzzer ends the process; the target's own limit is judged by the peak."""
-
-
-@dataclass
-class Found:
-    """crashes, hangs: the place -> what was said of it. ended: it was not killed before its time."""
-
-    executions: int = 0
-    crashes: dict[str, str] = field(default_factory=dict)
-    hangs: dict[str, str] = field(default_factory=dict)
-    begun_mb: float = 0.0
-    peak_mb: float = 0.0
-    ended: bool = False
 
 
 def resident_mb() -> float:
@@ -65,11 +52,11 @@ def place_of(error: BaseException) -> str:
 class Session:
     """Counts, keeps, and knows when it is time."""
 
-    def __init__(self, watched: Watched, seconds: float, folder: Path) -> None:
+    def __init__(self, watched: Watched, seconds: float, folder: Path, found: Found) -> None:
         self._watched, self._folder = watched, folder
-        self._until = time.monotonic() + seconds
         self._told_at = time.monotonic()
-        self.found = Found(begun_mb=resident_mb())
+        self._until = self._told_at + seconds
+        self.found = found
 
     def one_input(self, data: bytes) -> None:
         """For atheris."""
@@ -92,9 +79,10 @@ class Session:
 
     def tell(self) -> None:
         """To found.json, whatever happens next."""
-        self._told_at = time.monotonic()
-        self.found.peak_mb = resident_mb()
-        (self._folder / FOUND).write_text(json.dumps(asdict(self.found), indent=1), encoding="utf-8")
+        now = time.monotonic()
+        self.found.seconds, self._told_at = self.found.seconds + now - self._told_at, now
+        self.found.peak_mb = max(self.found.peak_mb, resident_mb())
+        self.found.save(self._folder)
 
     def _keep(self, kind: dict[str, str], place: str, said: str, data: bytes) -> None:
         if place not in kind:
@@ -116,16 +104,13 @@ def mutator(data: bytes, max_size: int, seed: int) -> bytes:
 def main(name: str, seconds: str, seed: str, place: str) -> None:
     """Does not return."""
     target, folder = TARGETS[name], Path(place)
-    corpus, work = folder / "corpus", folder / "work"
-    for each in (corpus, work):
-        each.mkdir(parents=True, exist_ok=True)
-    for number, document in enumerate(target.seeds()):
-        (corpus / f"seed-{number}").write_bytes(document)
+    found = sit_down(folder, target.seeds(), resident_mb())
     with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         eat: Eat = stack.enter_context(target.opened(work))
-        session = Session(stack.enter_context(Watched(eat)), float(seconds), folder)
+        session = Session(stack.enter_context(Watched(eat)), float(seconds), folder, found)
         options = [f"-seed={int(seed) % 2**32}", f"-max_len={MAX_BYTES}", f"-timeout={STUCK_S}", "-verbosity=0"]
-        options += [f"-rss_limit_mb={RUNAWAY_MB}", f"-artifact_prefix={folder}/stuck-", str(corpus)]
+        options += [f"-rss_limit_mb={RUNAWAY_MB}", f"-artifact_prefix={folder}/stuck-", str(folder / "corpus")]
         atheris.Setup(["fuzz", *options], session.one_input, custom_mutator=mutator)
         atheris.Fuzz()
 
