@@ -11,7 +11,13 @@ import pytest
 from admin_ui.keyring import Keyring
 from admin_ui.service import Office
 from admin_ui.views import DoorOffline
+from device.audit import Audit, verify
+from device.ledger import audit_key
+from device.pruned import read_pruned
+from device.segments import segments
+from device.shelf import AUDIT_FOLDER
 from firmware_config.broker import Connection
+from firmware_config.chain import Head
 from firmware_config.events import EventDetail, seal_event
 from firmware_config.keys import SecretKey
 from firmware_config.messages import Topics, encode
@@ -260,3 +266,19 @@ def test_a_door_whose_audit_was_put_back_from_a_copy_is_found_out(
     running.start()
     assert until(lambda: any("audit" in problem for problem in office.door("front").problems), 20)
     assert office.audit_heads()["front"].alarm
+
+
+def test_a_door_with_an_old_audit_prunes_it_once_the_office_has_stored_that(
+    office: Office, door: RealDoor, tmp_path: Path
+) -> None:
+    folder, key = tmp_path / "door" / AUDIT_FOLDER, audit_key(office._keyring.door("front").door)
+    with Audit(folder, key, segment_records=3) as audit:
+        for _ in range(8):
+            audit.append("started", {}, datetime(2020, 1, 1, tzinfo=timezone.utc))
+    door.start()
+    assert until(lambda: read_pruned(folder, key).count == 6, 20)
+    assert until(lambda: [path.name for path in segments(folder)] == ["audit-0000000007.log"])
+    assert [event.reason for event in office.events("front")].count("audit_pruning") == 1
+    seen = office.audit_heads()["front"]
+    assert seen.alarm == ""
+    assert verify(folder, key, Head(seen.seq, seen.hash)).count >= seen.seq, "what the office keeps is in what is left"
