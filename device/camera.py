@@ -49,13 +49,15 @@ Opener = Callable[[Source, CameraSettings], Grabber]
 @dataclass(frozen=True)
 class Frame:
     """One picture. image: uint8[H, W, 3] BGR. captured_at: time.monotonic(), s. sequence: counts up by one or
-    more. label: what a replay or the demo calls it; only reports show it, decisions never look at it.
+    more. label: what a replay or the demo calls it; only reports show it, decisions never look at it. ready_at:
+    monotonic, s, when the camera's thread had decoded it and looked at it; None where nobody took that time.
     """
 
     image: ImageArray
     captured_at: float
     sequence: int
     label: str = ""
+    ready_at: float | None = None
 
 
 class Camera:
@@ -158,7 +160,7 @@ class Camera:
         self._set("ok")
         with self._changed:
             self._sequence += 1
-            self._frame = Frame(image, taken, self._sequence, label)
+            self._frame = Frame(image, taken, self._sequence, label, time.monotonic())
             self._fresh_at = taken
             self._changed.notify()
 

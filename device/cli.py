@@ -1,4 +1,4 @@
-"""latchkey-device: run the door, check it, read its audit, replay frames, be the lock, fetch the detector."""
+"""latchkey-device: run, check or profile the door, read its audit, replay frames, be the lock, fetch the detector."""
 
 from __future__ import annotations
 
@@ -69,6 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--settings", type=Path, help="door.toml, to open a sealed roster")
     replay.add_argument("--json", action="store_true", help="one JSON object a line")
     replay.set_defaults(command=_replay)
+
+    profile = commands.add_parser("profile", help="where the time of a frame goes: a table and a flame chart")
+    profile.add_argument("--source", help="a camera as in door.toml, a video, a folder (default: the settings')")
+    profile.add_argument("--seconds", type=_positive, default=30.0, help="how long to look (default 30)")
+    profile.add_argument("--settings", type=Path, help="door.toml: its camera, runtime and model")
+    profile.add_argument("--model", type=Path, help="a bundle (default: the door's, or the one that comes with it)")
+    profile.add_argument("--people", type=int, default=1000, help="made-up people to search among (default 1000)")
+    profile.add_argument("--chart", type=Path, default=Path("profile.svg"), help="default profile.svg")
+    profile.set_defaults(command=_profile)
 
     lock = commands.add_parser("lock", help="be the lock: drive a relay on this board, or simulate one")
     which = lock.add_mutually_exclusive_group(required=True)
@@ -141,6 +150,16 @@ def _replay(options: argparse.Namespace) -> int:
     active = load_active(options.roster, options.model, settings)
     for line in replay(options.frames, active, options.fps):
         print(json.dumps(line.facts()) if options.json else line, flush=True)
+    return OK
+
+
+def _profile(options: argparse.Namespace) -> int:
+    from device.profile import profile  # noqa: PLC0415
+
+    settings = load_door(options.settings) if options.settings else DoorSettings()
+    if options.source is not None:
+        settings = settings.model_copy(update={"camera": settings.camera.model_copy(update={"source": options.source})})
+    print(profile(settings, options.seconds, options.people, options.model, options.chart))
     return OK
 
 

@@ -22,7 +22,7 @@ from typing import Final
 from device.camera import Frame
 from device.decide import FRESH_S, Decider, Decision
 from device.doorman import Doorman
-from device.health import FrameTimes, Reporter, examine, software_version, status_line
+from device.health import Reporter, examine, software_version, status_line, with_measures
 from device.homeassistant import HomeAssistant
 from device.inbox import Inbox
 from device.journal import Journal, finite, now_utc
@@ -33,6 +33,7 @@ from device.opening import Opener
 from device.outfit import Outfit, load_settings
 from device.seldom import Seldom
 from device.sight import Seen
+from device.stages import StageRing, add_ends
 from firmware_config.errors import BadState
 from firmware_config.events import EventDetail
 from firmware_config.face import Reason
@@ -82,7 +83,7 @@ class Daemon:
         self._settings_path = settings_path
         self._outfit = outfit or Outfit()
         self._notifier = Notifier()
-        self._times = FrameTimes()
+        self._times = StageRing()
         self._reporter = Reporter()
         self._recent: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
         self._errors_told = Seldom(ERROR_EVENT_S)
@@ -125,10 +126,11 @@ class Daemon:
         frame = self._camera.newest(FRAME_WAIT_S)
         if frame is None:
             return False
+        taken = time.monotonic()
         seen = self._look(frame, self._holdings.active)
         before = time.monotonic()
         decision = self._decider.step(seen.observation, before, now_utc())
-        seen.stage_ms["decide"] = round((time.monotonic() - before) * 1000, 3)
+        add_ends(seen.stage_ms, frame, taken, before, time.monotonic())
         self._remember(frame, seen)
         if decision is not None:
             self._act(decision)
@@ -139,8 +141,11 @@ class Daemon:
         scene, seen = self._recent[decision.sequence]
         outcome, reason, stage_ms = decision.outcome, decision.reason, dict(seen.stage_ms)
         if decision.outcome == "granted":
+            begun = time.monotonic()
             failed = self._opener.open(decision.hold_ms, decision.observed_at + FRESH_S)
-            stage_ms["frame_to_unlock"] = round((time.monotonic() - decision.observed_at) * 1000, 1)
+            handed = time.monotonic()
+            self._times.put("unlock", (handed - begun) * 1000)
+            stage_ms["frame_to_unlock"] = round((handed - decision.observed_at) * 1000, 1)
             if failed is not None:
                 outcome, reason = "denied", failed
         detail = EventDetail(
@@ -182,7 +187,7 @@ class Daemon:
             self._lookout.guarded,
         )
         if self._reporter.due(health, time.monotonic()):
-            self._link.say_health(health)
+            self._link.say_health(with_measures(health, self._times))
             self._notifier.status(status_line(health))
 
     def _start_state(self, started: ExitStack) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,13 +14,11 @@ from device.journal import Journal
 from device.latch import Latch
 from device.link import Link
 from device.roster import Holdings
+from device.stages import StageRing
 from firmware_config.messages import Health, LockState
 
 EVERY_S: Final = 5.0
 """Seconds between two reports when nothing changes."""
-
-FRAMES_KEPT: Final = 45
-"""Frames that rate and stage times are taken over: three seconds at 15 frames/s."""
 
 SILENT: Final = "offline"
 """Health.lock while no challenge comes from the lock."""
@@ -45,31 +42,6 @@ def temperature_c(path: Path = THERMAL) -> float | None:
         return int(path.read_text(encoding="ascii")) / 1000
     except (OSError, ValueError):
         return None
-
-
-class FrameTimes:
-    """Frame rate and mean stage times of the latest frames."""
-
-    def __init__(self) -> None:
-        self._frames: deque[tuple[float, dict[str, float]]] = deque(maxlen=FRAMES_KEPT)
-
-    def add(self, captured_at: float, stage_ms: dict[str, float]) -> None:
-        """captured_at: monotonic seconds."""
-        self._frames.append((captured_at, stage_ms))
-
-    def fps(self, now: float) -> float:
-        """Frames a second, 0 when the latest is older than two seconds."""
-        if len(self._frames) < 2 or now - self._frames[-1][0] > 2.0:
-            return 0.0
-        return round((len(self._frames) - 1) / max(self._frames[-1][0] - self._frames[0][0], 1e-6), 1)
-
-    def stage_ms(self) -> dict[str, float]:
-        """Stage -> milliseconds, the mean over the frames that reached it."""
-        seen: dict[str, list[float]] = {}
-        for _, stages in self._frames:
-            for stage, milliseconds in stages.items():
-                seen.setdefault(stage, []).append(milliseconds)
-        return {stage: round(sum(values) / len(values), 2) for stage, values in seen.items()}
 
 
 class Reporter:
@@ -98,6 +70,17 @@ class Reporter:
         return True
 
 
+def with_measures(health: Health, times: StageRing) -> Health:
+    """A report that is due, with what takes longer to find out: percentiles and the board's temperature."""
+    spread = times.spread()
+    measures = {
+        "stage_ms": {stage: found.p50 for stage, found in spread.items()},
+        "stage_p95_ms": {stage: found.p95 for stage, found in spread.items()},
+        "temperature_c": temperature_c(),
+    }
+    return health.model_copy(update=measures)
+
+
 def status_line(health: Health) -> str:
     """For systemd: what is wrong first."""
     if health.problems:
@@ -112,12 +95,13 @@ def examine(
     latch: Latch | None,
     journal: Journal,
     doorman: Doorman,
-    times: FrameTimes,
+    times: StageRing,
     guarded: bool,
 ) -> Health:
-    """How every part does, now. latch: the relay on this board, None where the lock is on the broker.
+    """How every part does, now, for so little that it is asked with every frame.
 
-    Raises BadState when the outbox cannot be read.
+    latch: the relay on this board, None where the lock is on the broker. Raises BadState when the outbox cannot
+    be read.
     """
     active = holdings.active
     lock = _lock_state(link, latch)
@@ -139,7 +123,6 @@ def examine(
         generation=holdings.generation,
         people=len(active.roster.people) if active.roster else 0,
         fps=times.fps(time.monotonic()),
-        stage_ms=times.stage_ms(),
         camera=camera.state,
         camera_why=camera_why,
         lock=lock,
@@ -150,7 +133,6 @@ def examine(
         guard=guarded,
         audit_seq=journal.head.count,
         audit_head=journal.head.hash if journal.head.count else "",
-        temperature_c=temperature_c(),
         problems=[sentence for sentence in found if sentence],
     )
 

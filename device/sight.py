@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +12,7 @@ from device.decide import Observation
 from device.detect import Detector
 from device.model import Active
 from device.quality import assess
+from device.stages import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -24,23 +24,13 @@ class Seen:
     quality: dict[str, float] = field(default_factory=dict)
 
 
-class _Stopwatch:
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self.ms: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.ms[stage] = round((now - self._last) * 1000, 3)
-        self._last = now
-
-
-def look(frame: Frame, detector: Detector, active: Active) -> Seen:
+def look(frame: Frame, detector: Detector, active: Active, watch: Stopwatch | None = None) -> Seen:
     """One frame -> what the decider judges. The largest face counts; stages that are not reached have no time.
 
-    Raises BadInput or BadState as the stages do: the caller denies.
+    watch: one that has just been started, for whoever wants more of it than stage_ms. Raises BadInput or BadState as
+    the stages do: the caller denies.
     """
-    watch = _Stopwatch()
+    watch = watch or Stopwatch()
     faces = detector.detect(frame.image)
     watch.lap("detect")
     if not faces:

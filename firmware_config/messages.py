@@ -198,6 +198,9 @@ class Health(Message):
     people: Count = 0
     fps: float = 0.0
     stage_ms: dict[str, float] = Field(default_factory=dict)
+    """Median of each stage of a frame, over the last half minute."""
+    stage_p95_ms: dict[str, float] = Field(default_factory=dict)
+    """95th percentile, of the same frames."""
     camera: str = "opening"
     camera_why: str = ""
     lock: str = "unknown"
