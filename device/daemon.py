@@ -19,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from device.attention import Attention
 from device.camera import Frame
 from device.decide import FRESH_S, Decider, Decision
 from device.doorman import Doorman
@@ -33,7 +34,7 @@ from device.opening import Opener
 from device.outfit import Outfit, load_settings
 from device.seldom import Seldom
 from device.sight import Seen
-from device.stages import StageRing, add_ends
+from device.stages import StageRing, after_look, before_look
 from firmware_config.errors import BadState
 from firmware_config.events import EventDetail
 from firmware_config.face import Reason
@@ -122,15 +123,21 @@ class Daemon:
         return CLEAN
 
     def _step(self) -> bool:
-        """One frame, if there is one, from capture to lock. True: it went all the way."""
+        """One frame, if there is one that is worth it, from capture to lock. True: it went all the way."""
         frame = self._camera.newest(FRAME_WAIT_S)
         if frame is None:
             return False
         taken = time.monotonic()
+        wanted = self._attention.wants(frame.image, frame.captured_at)
+        stage_ms = before_look(frame, taken, time.monotonic())
+        if not wanted:
+            self._times.add(frame.captured_at, stage_ms)
+            return False
         seen = self._look(frame, self._holdings.active)
+        self._attention.saw(seen.observation.face, frame.captured_at)
         before = time.monotonic()
         decision = self._decider.step(seen.observation, before, now_utc())
-        add_ends(seen.stage_ms, frame, taken, before, time.monotonic())
+        seen.stage_ms.update(stage_ms, **after_look(frame, before, time.monotonic()))
         self._remember(frame, seen)
         if decision is not None:
             self._act(decision)
@@ -187,7 +194,7 @@ class Daemon:
             self._lookout.guarded,
         )
         if self._reporter.due(health, time.monotonic()):
-            self._link.say_health(with_measures(health, self._times))
+            self._link.say_health(with_measures(health, self._times, self._attention.resting))
             self._notifier.status(status_line(health))
 
     def _start_state(self, started: ExitStack) -> None:
@@ -242,6 +249,7 @@ class Daemon:
 
     def _start_eyes(self) -> None:
         self._look = self._outfit.make_look(self.settings.runtime)
+        self._attention = Attention(self.settings.runtime.idle_fps)
 
     def _start_camera(self, started: ExitStack) -> None:
         """A camera that is not there holds nothing up: it is opened in the background, again and again."""
@@ -268,7 +276,8 @@ class Daemon:
             if fresh.camera != old.camera:
                 self._camera_open.close()
                 self._camera = self._camera_open.enter_context(self._outfit.open_camera(fresh.camera))
-                self._start_decider()  # another camera counts its frames anew
+                self._start_decider()  # another camera counts its frames anew, and sees another scene
+                self._attention = Attention(fresh.runtime.idle_fps)
             if fresh.model_copy(update={"camera": old.camera, "runtime": old.runtime}) != old:
                 log.warning("Only camera and runtime are read anew; the rest takes effect at the next start.")
         self._notifier.ready("The settings were read again.")

@@ -70,12 +70,13 @@ class Reporter:
         return True
 
 
-def with_measures(health: Health, times: StageRing) -> Health:
+def with_measures(health: Health, times: StageRing, resting: bool) -> Health:
     """A report that is due, with what takes longer to find out: percentiles and the board's temperature."""
     spread = times.spread()
     measures = {
         "stage_ms": {stage: found.p50 for stage, found in spread.items()},
         "stage_p95_ms": {stage: found.p95 for stage, found in spread.items()},
+        "resting": resting,
         "temperature_c": temperature_c(),
     }
     return health.model_copy(update=measures)

@@ -25,7 +25,7 @@ from device.model import Active, tested
 from device.outfit import default_bundle
 from device.shelf import MODEL
 from device.sight import look
-from device.stages import STAGES, Span, Stopwatch, add_ends
+from device.stages import STAGES, Span, Stopwatch, after_look, before_look
 from firmware_config.bundle import read_bundle
 from firmware_config.errors import BadInput, BadState, LostLink
 from firmware_config.face import EMBEDDING_SIZE
@@ -135,8 +135,8 @@ def _one(frame: Frame, detector: Detector, active: Active, decider: Decider) -> 
     before = time.monotonic()
     decider.step(seen.observation, before, now_utc())
     watch.lap("decide")
-    add_ends(watch.ms, frame, taken, before, time.monotonic())
-    return Taken(watch.ms, tuple(watch.spans), networks)
+    around = before_look(frame, taken, taken) | after_look(frame, before, time.monotonic())
+    return Taken(watch.ms | around, tuple(watch.spans), networks)
 
 
 def table(taken: Sequence[Taken]) -> str:

@@ -76,16 +76,20 @@ class Stopwatch:
         return [Span("network", begin, end) for begin, end in network_runs()]
 
 
-def add_ends(stage_ms: dict[str, float], frame: Frame, taken: float, before: float, decided: float) -> None:
-    """Write what lies around the way of a frame.
+def before_look(frame: Frame, taken: float, asked: float) -> dict[str, float]:
+    """What lies before the way of a frame, as stage_ms.
 
-    taken, before, decided: monotonic, s, when the loop had the frame, gave it to the decider, and had the judgement.
+    taken, asked: monotonic, s, when the loop had the frame, and when it knew whether to look at it.
     """
     ready = frame.ready_at if frame.ready_at is not None else frame.captured_at
-    stage_ms["capture"] = round((ready - frame.captured_at) * 1000, 3)
-    stage_ms["wait"] = round((taken - ready) * 1000, 3)
-    stage_ms["decide"] = round((decided - before) * 1000, 3)
-    stage_ms["frame"] = round((decided - frame.captured_at) * 1000, 3)
+    times = {"capture": ready - frame.captured_at, "wait": taken - ready, "motion": asked - taken}
+    return {stage: round(seconds * 1000, 3) for stage, seconds in times.items()}
+
+
+def after_look(frame: Frame, before: float, decided: float) -> dict[str, float]:
+    """What lies behind it. before, decided: monotonic, s, when the decider got what was seen, and had judged."""
+    times = {"decide": decided - before, "frame": decided - frame.captured_at}
+    return {stage: round(seconds * 1000, 3) for stage, seconds in times.items()}
 
 
 class StageRing:

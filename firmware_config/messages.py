@@ -201,6 +201,8 @@ class Health(Message):
     """Median of each stage of a frame, over the last half minute."""
     stage_p95_ms: dict[str, float] = Field(default_factory=dict)
     """95th percentile, of the same frames."""
+    resting: bool = False
+    """Nobody is there and nothing moves: the door looks for faces seldom."""
     camera: str = "opening"
     camera_why: str = ""
     lock: str = "unknown"

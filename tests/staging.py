@@ -90,6 +90,7 @@ class StagedCamera(Camera):
         self.trouble = ""
         self.delay_s = 0.0
         self.taken = 0
+        self.image: ImageArray = np.zeros((2, 2, 3), np.uint8)
 
     def __enter__(self) -> StagedCamera:
         return self
@@ -104,7 +105,7 @@ class StagedCamera(Camera):
             return None
         self.taken += 1
         captured = time.monotonic() - self.delay_s
-        return Frame(np.zeros((2, 2, 3), np.uint8), captured, self.taken, self.showing)
+        return Frame(self.image, captured, self.taken, self.showing)
 
     @property
     def state(self) -> str:
