@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from device.demo_camera import DemoPlan, DemoScene, parse_demo
+from device.gstreamer import SCHEMES, PipeGrabber, pipeline
 from firmware_config.att import att_faces
 from firmware_config.errors import BadInput, LostLink
 from firmware_config.face import ImageArray
@@ -27,6 +28,9 @@ log = logging.getLogger("latchkey.camera")
 STREAM_TIMEOUT_MS: Final = 2000
 """FFmpeg's own limit for opening and for a read: a camera that is silent for so long is reopened."""
 
+FOURCC: Final = {"mjpeg": "MJPG", "yuyv": "YUYV"}
+"""V4L2's names of camera.format."""
+
 IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")
 
@@ -35,10 +39,11 @@ os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
 
 
 class Kind(Enum):
-    """What a source is; the first three are live, the others end."""
+    """What a source is; the first four are live, the others end."""
 
     DEVICE = "device"
     STREAM = "stream"
+    PIPE = "pipe"
     DEMO = "demo"
     VIDEO = "video"
     PICTURES = "pictures"
@@ -54,7 +59,7 @@ class Source:
     @property
     def live(self) -> bool:
         """A recording ends and may repeat a picture; a camera does neither."""
-        return self.kind in (Kind.DEVICE, Kind.STREAM, Kind.DEMO)
+        return self.kind in (Kind.DEVICE, Kind.STREAM, Kind.PIPE, Kind.DEMO)
 
     def __str__(self) -> str:
         """The address as it may be shown: without the camera's password."""
@@ -62,7 +67,8 @@ class Source:
 
 
 def parse_source(text: str) -> Source:
-    """`0`, `/dev/video0`, `rtsp://...`, `http://...`, a video or image file, a folder of images, or `demo:?...`.
+    """`0`, `/dev/video0`, `libcamera:`, `jetson:`, `gst:PIPELINE`, `rtsp://...`, `http://...`, a video or image file, a
+    folder of images, or `demo:?...`.
 
     Raises BadInput when it is none of these, or a file or folder that does not exist.
     """
@@ -73,6 +79,9 @@ def parse_source(text: str) -> Source:
     if scheme == "demo":
         parse_demo(text)
         return Source(Kind.DEMO, text)
+    if scheme in SCHEMES:
+        pipeline(text, CameraSettings())
+        return Source(Kind.PIPE, text)
     if "://" in text:
         if scheme not in STREAM_SCHEMES:
             raise BadInput(f"A camera's address begins with {', '.join(STREAM_SCHEMES)} or demo:, not {scheme}:.")
@@ -86,8 +95,8 @@ def parse_source(text: str) -> Source:
     path = Path(text)
     if not text or not path.exists():
         raise BadInput(
-            f"{text!r} is no camera: give its number (0), a device (/dev/video0), rtsp:// or http://, "
-            f"a file or folder that exists, or demo:."
+            f"{text!r} is no camera: give its number (0), a device (/dev/video0), libcamera:, jetson:, rtsp:// or "
+            f"http://, a file or folder that exists, or demo:."
         )
     pictures = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
     return Source(Kind.PICTURES if pictures else Kind.VIDEO, text)
@@ -110,6 +119,8 @@ def open_source(source: Source, settings: CameraSettings) -> Grabber:
     """Opens a source. Raises LostLink when it does not answer, BadInput when it holds no picture."""
     if source.kind is Kind.DEMO:
         return DemoGrabber(parse_demo(source.address), settings.fps)
+    if source.kind is Kind.PIPE:
+        return PipeGrabber(pipeline(source.address, settings), str(source))
     if source.kind in (Kind.DEVICE, Kind.STREAM):
         return LiveGrabber(source, settings)
     return RecordingGrabber(source, settings.fps)
@@ -127,6 +138,8 @@ class LiveGrabber:
         else:
             device = int(source.address) if source.address.isdigit() else source.address
             self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+            if settings.format != "any":
+                self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FOURCC[settings.format]))
             self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
             self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
             self._capture.set(cv2.CAP_PROP_FPS, settings.fps)
@@ -135,6 +148,14 @@ class LiveGrabber:
         if not self._capture.isOpened():
             self._capture.release()
             raise LostLink(f"The camera {source} cannot be opened: is it plugged in, and used by nothing else?")
+        if source.kind is Kind.DEVICE:
+            self._tell_difference(source, settings)
+
+    def _tell_difference(self, source: Source, settings: CameraSettings) -> None:
+        """A driver that does not know what was asked takes what it likes; OpenCV converts it, at a cost."""
+        given = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("latin-1")
+        if settings.format != "any" and given != FOURCC[settings.format]:
+            log.warning("The camera %s gives %r, not the %s that was asked for.", source, given, settings.format)
 
     def read(self) -> tuple[ImageArray, float, str] | None:
         if not self._capture.grab():

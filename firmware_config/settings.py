@@ -81,9 +81,12 @@ class BrokerSettings(Section):
 
 
 class CameraSettings(Section):
-    """source: `0`, `/dev/video0`, `rtsp://...`, `http://...`, a file, a folder, or `demo:`."""
+    """source: `0`, `/dev/video0`, `libcamera:`, `jetson:`, `gst:PIPELINE`, `rtsp://...`, `http://...`, a file, a
+    folder, or `demo:`. docs/boards.md says which is for what."""
 
     source: str = "0"
+    format: Literal["any", "mjpeg", "yuyv"] = "any"
+    """What a V4L2 camera is asked for. mjpeg: little on the cable, 2 ms a picture to decode; yuyv: the reverse."""
     width: int = Field(default=640, ge=160, le=7680)
     height: int = Field(default=480, ge=120, le=4320)
     fps: float = Field(default=15.0, gt=0, le=120)
