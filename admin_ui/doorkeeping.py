@@ -112,6 +112,7 @@ class Doorkeeping(Premises):
                 )
             with self.store.write() as session:
                 row = find_door(session, door)
+                row.policy_before = row.policy
                 changed = tune.with_tau(Policy.model_validate(row.policy), calibration, tau)
                 self._desk.roll(session, [row], changed.model_copy(update={"fpir": None}))
                 record_act(session, by, "set_tau", f"{door}: {policy.tau:.3f} -> {tau:.3f}")

@@ -132,12 +132,12 @@ def examine(photo: bytes, eyes: Eyes) -> Verdict:
         return Verdict(ok=False, sentences=(str(error),))
     faces = eyes.faces(image)
     if not faces:
-        return Verdict(ok=False, sentences=(_why_no_face(image, eyes),))
+        return Verdict(False, (_why_no_face(image, eyes),), upright=image)
     first = faces[0]
     others = sum(face.box[2] >= CROWD_WIDTH_RATIO * first.box[2] for face in faces[1:])
     if others:
         crowd = f"There are {others + 1} faces in this photo. Choose one with this person alone, or cut the others off."
-        return Verdict(ok=False, sentences=(crowd,), box=first.box)
+        return Verdict(False, (crowd,), box=first.box, upright=image, landmarks=first.landmarks)
     seen = eyes.see(image, first)
     reason = seen.quality.reason
     return Verdict(
@@ -147,6 +147,8 @@ def examine(photo: bytes, eyes: Eyes) -> Verdict:
         crop=seen.crop,
         embedding=seen.embedding,
         values=dict(seen.quality.values),
+        upright=image,
+        landmarks=first.landmarks,
     )
 
 

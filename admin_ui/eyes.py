@@ -66,6 +66,10 @@ class Eyes:
         """uint8[112, 112, 3] RGB each -> float32[N, 128], unit rows."""
         return self._encoder.embed(np.stack(list(crops)))
 
+    def embed_array(self, crops: ImageArray) -> FloatArray:
+        """uint8[N, 112, 112, 3] RGB -> float32[N, 128], unit rows."""
+        return self._encoder.embed(crops)
+
     def with_encoder(self, onnx: bytes, quality: bytes | None = None) -> Eyes:
         """The same detector, another bundle's networks. Raises BadInput."""
         return _eyes(self._detector, onnx, quality)

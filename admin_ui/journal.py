@@ -197,10 +197,11 @@ def newest_events(store: Store, door: str, limit: int) -> list[EventView]:
     if door:
         query = query.where(EventRow.door == door)
     with store.read() as session:
-        return [_view(row) for row in session.scalars(query)]
+        return [view(row) for row in session.scalars(query)]
 
 
-def _view(row: EventRow) -> EventView:
+def view(row: EventRow) -> EventView:
+    """A row as it is shown."""
     detail = EventDetail.model_validate(row.detail or {})
     return EventView(
         id=row.id,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     DateTime,
     Dialect,
     Double,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -71,6 +73,13 @@ class PersonRow(Base):
     created: Mapped[datetime]
     valid_from: Mapped[datetime | None]
     valid_until: Mapped[datetime | None]
+    suspended: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """In no list of any door until somebody ends it."""
+    consent_at: Mapped[datetime | None]
+    consent_version: Mapped[int] = mapped_column(server_default="0")
+    """ConsentRow that they agreed to; 0: none was recorded."""
+    revision: Mapped[int] = mapped_column(server_default="1")
+    """Rises with every edit, so that two who edit one person at once do not undo each other unseen."""
     portraits: Mapped[list[PortraitRow]] = relationship(
         back_populates="person", cascade="all, delete-orphan", passive_deletes=True
     )
@@ -80,14 +89,14 @@ class PersonRow(Base):
 
 
 class PortraitRow(Base):
-    """The aligned 112x112 crop of an enrolment photo, PNG, sealed: what a new encoder makes new templates from.
-    The photo itself is not kept."""
+    """One enrolment photo. crop: the aligned 112x112 face, PNG, sealed, where the site keeps it: what a new encoder
+    makes new templates from. The photo itself is never kept."""
 
     __tablename__ = "portraits"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
-    crop: Mapped[bytes] = mapped_column(LargeBinary)
+    crop: Mapped[bytes | None] = mapped_column(LargeBinary)
     quality: Mapped[dict[str, Any]]
     created: Mapped[datetime]
     person: Mapped[PersonRow] = relationship(back_populates="portraits")
@@ -128,6 +137,8 @@ class DoorRow(Base):
 
     name: Mapped[str] = mapped_column(String(63), primary_key=True)
     policy: Mapped[dict[str, Any]]
+    policy_before: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    """What the threshold was moved from last; {}: nothing to undo."""
     generation: Mapped[int]
     encoder_id: Mapped[str] = mapped_column(String(64))
     roster: Mapped[bytes] = mapped_column(LargeBinary)
@@ -201,10 +212,45 @@ class ErasedRow(Base):
 
 
 class AccountRow(Base):
-    """Who may log in. hash: argon2id, with its salt and costs."""
+    """Who may log in. hash: argon2id, with its salt and costs. role: roles.AccountRole. totp: the secret of the
+    one-time codes, sealed, None where none are asked for; totp_pending: one that was shown and not confirmed yet;
+    totp_step: the last code's, which is good once."""
 
     __tablename__ = "accounts"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     hash: Mapped[str] = mapped_column(String(256))
     created: Mapped[datetime]
+    role: Mapped[str] = mapped_column(String(16), server_default="administrator")
+    totp: Mapped[bytes | None] = mapped_column(LargeBinary)
+    totp_pending: Mapped[bytes | None] = mapped_column(LargeBinary)
+    totp_step: Mapped[int] = mapped_column(server_default="0")
+
+
+class SessionRow(Base):
+    """One login. The cookie has the token; its sha256 is kept, so that who reads the store can take no session over."""
+
+    __tablename__ = "sessions"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account: Mapped[str] = mapped_column(ForeignKey("accounts.name", ondelete="CASCADE"), index=True)
+    opened: Mapped[datetime]
+
+
+class ConsentRow(Base):
+    """A text that people agree to before they are enrolled. Never changed: another text is another version."""
+
+    __tablename__ = "consents"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime]
+
+
+class OptionRow(Base):
+    """A switch of the site that the page sets."""
+
+    __tablename__ = "options"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[Any] = mapped_column(JSON)

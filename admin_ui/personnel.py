@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
+
+import numpy as np
 
 from admin_ui import enrol as photos
-from admin_ui import people, shelf
+from admin_ui import options, people, shelf, tune
 from admin_ui.acts import record_act
 from admin_ui.erasure import erase
 from admin_ui.premises import Premises
-from admin_ui.store import find_door, find_person
-from admin_ui.views import Change, PersonView, Verdict
+from admin_ui.store import find_door, find_person, name_key, utc_now
+from admin_ui.views import Change, Likeness, LooksUnlike, PeopleQuery, PersonView, Verdict
 from firmware_config.errors import BadInput
+from firmware_config.face import distance
+
+MUCH_THE_SAME: Final = 0.5
+"""Share of tau: a photo within this of one that is there adds little that the door does not know."""
 
 
 class Personnel(Premises):
@@ -23,8 +30,18 @@ class Personnel(Premises):
         with self.store.read() as session:
             return people.all_people(session)
 
+    def find_people(self, wanted: PeopleQuery) -> tuple[list[PersonView], int]:
+        """-> some of them, and how many there are in all. Raises BadInput."""
+        with self.store.read() as session:
+            return people.find_people(session, wanted, utc_now())
+
+    def person(self, person_id: str) -> PersonView:
+        """Raises BadInput where they are not enrolled (any more)."""
+        with self.store.read() as session:
+            return people.view(find_person(session, person_id))
+
     def portrait(self, person_id: str) -> bytes:
-        """The stored 112x112 crop as PNG bytes."""
+        """The newest kept 112x112 crop as PNG bytes. Raises BadInput where none is kept."""
         with self.store.read() as session:
             return people.portrait_png(session, person_id, self._keyring.store)
 
@@ -33,6 +50,17 @@ class Personnel(Premises):
 
         Never raises for a bad photo: the verdict says what is wrong and what to do."""
         return photos.examine(photo, self._sight.current().eyes)
+
+    def compare_photo(self, photo: bytes) -> tuple[Verdict, Likeness | None]:
+        """As examine, and who of everybody enrolled looks most like it."""
+        sight = self._sight.current()
+        verdict = photos.examine(photo, sight.eyes)
+        if not verdict.ok:
+            return verdict, None
+        with self.store.read() as session:
+            return verdict, people.likeness(
+                session, verdict, sight.eyes.encoder_id, sight.calibration, self._keyring.store
+            )
 
     def enrol(
         self,
@@ -44,15 +72,16 @@ class Personnel(Premises):
         confirm_duplicate: bool = False,
         valid_from: datetime | None = None,
         valid_until: datetime | None = None,
+        consent: bool = False,
     ) -> Change:
         """Save a person and send the roster of each door. With no link the person is saved all the same, and
         Change.news says that the door will learn of it when the link is back.
 
-        doors: names; empty: all. Raises BadInput: bad photo, empty name, name taken, no such door;
-        views.LooksLike (a BadInput): same face under another name, unless confirm_duplicate."""
+        doors: names; empty: all. consent: they have agreed to the text of now. Raises BadInput: bad photo, empty name,
+        name taken, no such door; views.LooksLike (a BadInput): same face under another name, unless confirm_duplicate.
+        """
         name = people.clean_name(name)
-        if valid_from is not None and valid_until is not None and valid_until <= valid_from:
-            raise BadInput("The last day lies before the first. Correct the dates.")
+        check_dates(valid_from, valid_until)
         with self._changing:
             sight = self._sight.current()
             verdict = photos.examine(photo, sight.eyes)
@@ -66,13 +95,65 @@ class Personnel(Premises):
                     people.check_not_duplicate(
                         session, verdict, sight.eyes.encoder_id, sight.calibration, self._keyring.store
                     )
-                person = people.add_person(session, name, verdict, sight.eyes.encoder_id, rows, self._keyring.store)
+                person = people.add_person(
+                    session,
+                    name,
+                    verdict,
+                    sight.eyes.encoder_id,
+                    rows,
+                    self._keyring.store,
+                    keep_photo=options.photos_kept(session),
+                )
                 person.valid_from, person.valid_until = valid_from, valid_until
+                if consent:
+                    person.consent_at, person.consent_version = utc_now(), options.consent(session)[0]
                 view = people.view(person)
                 self._desk.roll(session, rows)
-                record_act(session, by, "enrol", f"{view.id} at {', '.join(view.doors) or 'no door'}")
+                agreed = f"consent {view.consent_version}" if consent else "no consent recorded"
+                record_act(session, by, "enrol", f"{view.id} at {', '.join(view.doors) or 'no door'}, {agreed}")
             news = self._desk.send(view.doors)
         return Change(f"{name} is enrolled.", news, view)
+
+    def add_photo(self, person_id: str, photo: bytes, by: str, *, confirm_unlike: bool = False) -> Change:
+        """One photo more of somebody -> what it gains, in Change.sentence.
+
+        Raises BadInput; views.LooksUnlike where it looks like somebody else, unless confirm_unlike."""
+        with self._changing:
+            sight = self._sight.current()
+            verdict = photos.examine(photo, sight.eyes)
+            if not verdict.ok or verdict.embedding is None:
+                raise BadInput(" ".join(verdict.sentences))
+            with self.store.write() as session:
+                shelf.check_in_force(session, sight.eyes.encoder_id)
+                person = find_person(session, person_id)
+                if len(person.portraits) >= people.MOST_PHOTOS:
+                    raise BadInput(f"{person.name} has {people.MOST_PHOTOS} photos already, which is the most.")
+                known = people.known_people(session, sight.eyes.encoder_id, self._keyring.store)
+                own = [one.vector for one in known if one.person_id == person_id]
+                apart = float(distance(np.stack(own), verdict.embedding).min()) if own else None
+                largest = tune.tau_for(sight.calibration, tune.LOOSEST_FMR)
+                if apart is not None and apart > largest and not confirm_unlike:
+                    raise LooksUnlike(
+                        f"This does not look like {person.name} (distance {apart:.2f}). Choose another photo, "
+                        "or confirm that it is the same person."
+                    )
+                person.portraits.append(
+                    people.new_portrait(
+                        person.id,
+                        verdict,
+                        sight.eyes.encoder_id,
+                        self._keyring.store,
+                        keep_photo=options.photos_kept(session),
+                    )
+                )
+                person.revision += 1
+                session.flush()
+                view = people.view(person)
+                self._desk.roll(session, [find_door(session, name) for name in view.doors])
+                record_act(session, by, "add_photo", f"{person.id}: photo {view.photos}")
+            news = self._desk.send(view.doors)
+        tau = tune.tau_for(sight.calibration, tune.DEFAULT_FMR)
+        return Change(f"{view.name} has {view.photos} photos now. {gained(apart, tau)}", news, view)
 
     def set_doors(self, person_id: str, doors: Sequence[str], by: str) -> Change:
         """Let a person use exactly these doors (empty: none), and send the rosters that change."""
@@ -82,23 +163,49 @@ class Personnel(Premises):
                 wanted = {row.name for row in people.doors_named(session, doors)} if doors else set()
                 touched = sorted(wanted ^ {member.door_name for member in person.memberships})
                 people.set_memberships(session, person, wanted)
+                person.revision += 1
                 self._desk.roll(session, [find_door(session, name) for name in touched])
                 view = people.view(person)
                 record_act(session, by, "set_doors", f"{person.id}: {', '.join(view.doors) or 'no door'}")
             news = self._desk.send(touched)
         return Change(f"{view.name} may use {', '.join(view.doors) or 'no door'}.", news, view)
 
-    def remove(self, person_id: str, by: str) -> Change:
+    def remove(self, person_id: str, by: str, typed: str | None = None) -> Change:
         """Erase a person for good: photo, templates and name, here, at every door, and in what a backup brings back.
 
-        Change.sentence quotes the receipt, which stays in the record of acts and names nobody."""
+        typed: what somebody wrote to confirm it, has to be the name; None: confirmed otherwise. Change.sentence quotes
+        the receipt, which stays in the record of acts and names nobody. Raises BadInput."""
         with self._changing:
             with self.store.write() as session:
                 person = find_person(session, person_id)
                 view = people.view(person)
+                if typed is not None and name_key(typed) != person.name_key:
+                    raise BadInput(f"Type the name, {view.name}, to erase them. Nothing was changed.")
                 receipt = erase(session, person)
                 self._desk.roll(session, [find_door(session, name) for name in receipt.doors])
                 record_act(session, by, "erase", receipt.sentence)
             self.store.scrub()
             news = self._desk.send(receipt.doors)
         return Change(f"{view.name} is removed. {receipt.sentence}", news, view)
+
+
+def check_dates(valid_from: datetime | None, valid_until: datetime | None) -> None:
+    """Raises BadInput where a person would never be let in."""
+    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
+        raise BadInput("The last day lies before the first. Correct the dates.")
+
+
+def gained(apart: float | None, tau: float) -> str:
+    """What one photo more is worth. apart: its distance to the nearest of that person that is there; None: none is."""
+    if apart is None:
+        return "It is the first for the encoder of now."
+    if apart <= MUCH_THE_SAME * tau:
+        return (
+            f"It looks almost like one that was there (distance {apart:.2f}), so it gains little; one in other light, "
+            "or with or without glasses, would gain more."
+        )
+    near = "near the threshold" if apart <= tau else "beyond the threshold"
+    return (
+        f"It is at distance {apart:.2f} from what was there, {near}: on a day that looks like it, the door knows them "
+        "now where it would have hesitated or refused."
+    )

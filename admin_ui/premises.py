@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+
+from sqlalchemy import func, select
 
 from admin_ui import shelf
 from admin_ui.accounts import PasswordCheck
 from admin_ui.acts import Witness, record_act
 from admin_ui.desk import FrontDesk
 from admin_ui.erasure import ErasedList, erase
+from admin_ui.exhibits import Remembered
 from admin_ui.eyes import Eyes, open_eyes
 from admin_ui.keyring import Keyring
+from admin_ui.models import ActRow, EventRow, PersonRow
+from admin_ui.sessions import SessionBook
 from admin_ui.sight import SightKeeper
 from admin_ui.store import find_door, open_store
+from admin_ui.waiting import WaitingRoom
 from firmware_config.settings import AdminSettings
 
 log = logging.getLogger("latchkey.page")
@@ -44,6 +51,9 @@ class Premises:
         self._shelf = shelf.Shelf(settings.state, self._keyring.site, default_bundle)
         self._sight = SightKeeper(self._shelf, self.store, make_eyes)
         self._check = PasswordCheck(self.store)
+        self.sessions = SessionBook(self.store)
+        self._waiting = WaitingRoom()
+        self._remembered = Remembered()
         self._desk = FrontDesk(
             self.site,
             settings.broker,
@@ -90,6 +100,18 @@ class Premises:
     def session_key(self) -> bytes:
         """32 random bytes, kept across restarts: what the page signs its session cookies with."""
         return self._keyring.session_bytes
+
+    def metrics_token(self) -> str:
+        """What Prometheus shows at /metrics: made from the session key, so that there is nothing more to keep."""
+        return hashlib.sha256(b"latchkey-metrics-1" + self._keyring.session_bytes).hexdigest()[:48]
+
+    def counts(self) -> dict[str, int]:
+        """People, events and acts in the store."""
+        with self.store.read() as session:
+            tables = {"people": PersonRow, "events": EventRow, "acts": ActRow}
+            return {
+                name: session.scalar(select(func.count()).select_from(table)) or 0 for name, table in tables.items()
+            }
 
     def _model_file(self) -> tuple[str, bytes]:
         sight = self._sight.current()

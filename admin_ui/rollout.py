@@ -28,13 +28,13 @@ def crop_topic(person_id: str) -> str:
 
 
 def roster_people(session: Session, door: str, encoder_id: str, store_key: SecretKey) -> list[Person]:
-    """The people of one door with their templates under one encoder, by id. Raises SealRefused."""
+    """Those of one door who are not suspended, with their templates under one encoder, by id. Raises SealRefused."""
     query = (
         select(PersonRow)
         .join(MembershipRow, MembershipRow.person_id == PersonRow.id)
         .join(PortraitRow, PortraitRow.person_id == PersonRow.id)
         .join(TemplateRow, TemplateRow.portrait_id == PortraitRow.id)
-        .where(MembershipRow.door_name == door, TemplateRow.encoder_id == encoder_id)
+        .where(MembershipRow.door_name == door, TemplateRow.encoder_id == encoder_id, PersonRow.suspended.is_(False))
         .options(contains_eager(PersonRow.portraits).contains_eager(PortraitRow.templates))
         .order_by(PersonRow.id, TemplateRow.id)
         # The same session has just added some of them: read what is in the store, not what it remembers.

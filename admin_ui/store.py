@@ -167,7 +167,11 @@ def new_door(session: Session, name: str, encoder_id: str) -> DoorRow:
 
 def find_person(session: Session, person_id: str) -> PersonRow:
     """With doors. Raises BadInput."""
-    query = select(PersonRow).where(PersonRow.id == person_id).options(selectinload(PersonRow.memberships))
+    query = (
+        select(PersonRow)
+        .where(PersonRow.id == person_id)
+        .options(selectinload(PersonRow.memberships), selectinload(PersonRow.portraits))
+    )
     row = session.scalar(query)
     if row is None:
         raise BadInput("This person is not enrolled (any more). Reload the list.")

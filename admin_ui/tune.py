@@ -18,6 +18,8 @@ DEFAULT_FMR: Final = 1e-4
 biometric unlocking (Biometric Component Certification, FAR <= 1:10,000)."""
 CROWD_FPIR: Final = 1e-4
 """The same for a stranger against everybody at the door: what the slider's sentences measure a threshold by."""
+LOOSEST_FMR: Final = 1e-2
+"""The highest rate that every bundle lists: beyond its distance two photos hardly show one person."""
 STRICT_FMR: Final = 1e-6
 """What the guard asks for: the lowest rate that every bundle lists."""
 DUPLICATE_FMR: Final = 1e-4
@@ -102,10 +104,36 @@ def curves(calibration: Calibration, low: float, high: float) -> tuple[list[floa
     )
 
 
+def fmr_interval(calibration: Calibration, tau: float) -> tuple[float, float]:
+    """95 % interval of fmr_at(tau): where tau lies among the intervals of the operating points' own tau."""
+    points = sorted(calibration.operating_points, key=lambda point: point.tau)
+    logs = [float(np.log10(point.fmr)) for point in points]
+    # The lower ends of tau belong to the higher rates: were the true threshold there, tau would let more in.
+    highest = np.interp(tau, np.maximum.accumulate([point.tau_low for point in points]), logs)
+    lowest = np.interp(tau, np.maximum.accumulate([point.tau_high for point in points]), logs)
+    at = calibration.fmr_at(tau)
+    return min(at, float(10.0**lowest)), max(at, float(10.0**highest))
+
+
+def fnmr_interval(calibration: Calibration, tau: float) -> tuple[float, float]:
+    """95 % interval of fnmr_at(tau)."""
+    points = sorted(calibration.operating_points, key=lambda point: point.tau)
+    taus = [point.tau for point in points]
+    at = calibration.fnmr_at(tau)
+    lowest = float(np.interp(tau, taus, [point.fnmr_low for point in points]))
+    highest = float(np.interp(tau, taus, [point.fnmr_high for point in points]))
+    return max(0.0, min(at, lowest)), min(1.0, max(at, highest))
+
+
 def threshold_view(
-    door: str, policy: Policy, calibration: Calibration, recent: Sequence[tuple[float, str]]
+    door: str,
+    policy: Policy,
+    calibration: Calibration,
+    recent: Sequence[tuple[float, str]],
+    visits: Sequence[tuple[float, int, int]] = (),
 ) -> ThresholdView:
-    """What the slider shows. recent: distance and outcome of the door's newest events."""
+    """What the slider shows. recent: distance and outcome of the door's newest events. visits: bins, as in
+    ThresholdView."""
     low, high = slider_range(calibration, policy.tau)
     taus, fmr, fnmr = curves(calibration, low, high)
     return ThresholdView(
@@ -121,6 +149,9 @@ def threshold_view(
         points=tuple(calibration.operating_points),
         recent=tuple(recent),
         source=calibration.source,
+        fmr_band=tuple(fmr_interval(calibration, tau) for tau in taus),
+        fnmr_band=tuple(fnmr_interval(calibration, tau) for tau in taus),
+        visits=tuple(visits),
     )
 
 

@@ -24,6 +24,26 @@ class LooksLike(BadInput):
         self.distance = distance
 
 
+class LooksUnlike(BadInput):
+    """A further photo of somebody does not look like those that are there. Confirming it adds it all the same."""
+
+
+class Edited(BadInput):
+    """Somebody else changed this person since they were read."""
+
+
+class ComesAgain(BadInput):
+    """Another encoder would leave these people out until they are enrolled again. Confirming it ships all the same."""
+
+    def __init__(self, names: list[str]) -> None:
+        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        super().__init__(
+            f"No photo is kept of {len(names)} people, so for another encoder they have to be enrolled again, and no "
+            f"door knows them until then: {shown}. Nothing was changed."
+        )
+        self.names = names
+
+
 class DoorOffline(LostLink):
     """The door, or the broker on the way to it, cannot be reached. Nothing was changed."""
 
@@ -33,7 +53,8 @@ class Verdict:
     """What was found in a photo. `ok`: good enough to enrol. `sentences`: what was found, or what is wrong and
     what to do, each a whole sentence, at least one.
 
-    box: x, y, width, height in pixels of the upright photo. crop: uint8[112, 112, 3] RGB, as the door sees the
+    upright: uint8[H, W, 3] BGR, the photo as it was looked at. box: x, y, width, height in its pixels. landmarks:
+    float32[5, 2], the same pixels. crop: uint8[112, 112, 3] RGB, as the door sees the
     face. embedding: float32[128], unit. values: what the quality gate measured, by name.
     """
 
@@ -43,11 +64,32 @@ class Verdict:
     crop: ImageArray | None = None
     embedding: FloatArray | None = None
     values: dict[str, float] = field(default_factory=dict)
+    upright: ImageArray | None = None
+    landmarks: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Who of the enrolled looks most like a face. distance: 0 to 2. same: near enough to ask whether it is them."""
+
+    person_id: str
+    name: str
+    distance: float
+    same: bool
+
+    @property
+    def sentence(self) -> str:
+        """For whoever enrols."""
+        if self.same:
+            return f"This looks like {self.name}, distance {self.distance:.2f}: the same person?"
+        return f"This looks like nobody who is enrolled; the nearest, {self.name}, is at distance {self.distance:.2f}."
 
 
 @dataclass(frozen=True)
 class PersonView:
-    """One enrolled person. Times are aware, UTC. `doors`: names of the doors they may use, sorted."""
+    """One enrolled person. Times are aware, UTC. `doors`: names of the doors they may use, sorted. consent_version: 0
+    where none was recorded. photos: templates of so many; kept: there is a crop to look at. revision: hand it back with
+    an edit."""
 
     id: str
     name: str
@@ -55,6 +97,23 @@ class PersonView:
     created: datetime
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+    suspended: bool = False
+    consent_at: datetime | None = None
+    consent_version: int = 0
+    photos: int = 1
+    kept: bool = False
+    revision: int = 1
+
+
+@dataclass(frozen=True)
+class PeopleQuery:
+    """Which people, in which order. state: "" or one of people.STATES; order: one of people.ORDERS."""
+
+    text: str = ""
+    door: str = ""
+    state: str = ""
+    order: str = "name"
+    limit: int = 100
 
 
 @dataclass(frozen=True)
@@ -148,6 +207,11 @@ class ThresholdView:
     points: tuple[OperatingPoint, ...]
     recent: tuple[tuple[float, str], ...]
     source: str
+    fmr_band: tuple[tuple[float, float], ...] = ()
+    fnmr_band: tuple[tuple[float, float], ...] = ()
+    """95 % intervals, one for each of taus."""
+    visits: tuple[tuple[float, int, int], ...] = ()
+    """Bins of the door's own distances: left edge, let in, refused."""
 
 
 @dataclass(frozen=True)

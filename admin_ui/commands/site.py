@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from admin_ui.commands.shared import OK, office_at, read_password, report, whoever
+from admin_ui.roles import AccountRole
 from firmware_config.settings import load_admin
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ def add_site(commands: Commands, shared: argparse.ArgumentParser) -> None:
     password = commands.add_parser("password", parents=[shared], help="make an account or change its password")
     password.add_argument("account")
     password.add_argument("--password-file", type=Path, help="first line: the password (default: asks)")
+    password.add_argument("--role", choices=[role.value for role in AccountRole], help="default: as it was; new: all")
+    password.add_argument("--no-codes", action="store_true", help="ask for no one-time codes any more")
     password.set_defaults(command=_password)
+
+    metrics = commands.add_parser("metrics-token", parents=[shared], help="what Prometheus shows at /metrics")
+    metrics.set_defaults(command=_metrics_token)
 
 
 def add_model(commands: Commands, shared: argparse.ArgumentParser) -> None:
@@ -38,6 +44,7 @@ def add_model(commands: Commands, shared: argparse.ArgumentParser) -> None:
     ship = model.add_parser("ship", parents=[shared], help="send a bundle to every door")
     ship.add_argument("bundle", type=Path)
     ship.add_argument("--rollback", action="store_true", help="also when it is older than the one in force")
+    ship.add_argument("--leave-out", action="store_true", help="also when some people have to be enrolled again")
     ship.set_defaults(command=_ship)
 
 
@@ -72,20 +79,31 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _password(options: argparse.Namespace) -> int:
-    from admin_ui.accounts import set_password  # noqa: PLC0415
+    from admin_ui.accounts import drop_codes, set_password  # noqa: PLC0415
     from admin_ui.store import open_store  # noqa: PLC0415
 
     settings = load_admin(options.settings)
     store = open_store(settings.store, settings.state)
     try:
-        set_password(store, options.account, read_password(options.password_file), by=whoever())
+        role = AccountRole(options.role) if options.role else None
+        set_password(store, options.account, read_password(options.password_file), by=whoever(), role=role)
+        if options.no_codes:
+            drop_codes(store, options.account, by=whoever())
     finally:
         store.close()
     print(f"The password of {options.account} is set.")
     return OK
 
 
+def _metrics_token(options: argparse.Namespace) -> int:
+    with office_at(options, connect=False) as office:
+        print(office.metrics_token())
+    return OK
+
+
 def _ship(options: argparse.Namespace) -> int:
     data = options.bundle.read_bytes()
     with office_at(options, connect=True) as office:
-        return report(office, office.ship_model(data, whoever(), rollback=options.rollback))
+        return report(
+            office, office.ship_model(data, whoever(), rollback=options.rollback, leave_out=options.leave_out)
+        )

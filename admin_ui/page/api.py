@@ -11,6 +11,7 @@ import gradio as gr
 
 from admin_ui.page import given
 from admin_ui.page.photo import forget_photo, photo_bytes
+from admin_ui.roles import seat
 from admin_ui.service import Office
 from admin_ui.views import Change, DoorView, EventView, LooksLike, PersonView
 from firmware_config.errors import LatchkeyError
@@ -70,9 +71,12 @@ class Endpoints:
         self._office = office
         self._uploads = uploads
 
-    def examine(self, photo: dict[str, Any]) -> dict[str, Any]:
+    def _as(self, request: gr.Request | None) -> Office:
+        return seat(self._office, account_of(request))
+
+    def examine(self, photo: dict[str, Any], request: gr.Request = None) -> dict[str, Any]:
         def work() -> Json:
-            verdict = self._office.examine(photo_bytes(photo, self._uploads))
+            verdict = self._as(request).examine(photo_bytes(photo, self._uploads))
             return {"good": verdict.ok, "sentences": list(verdict.sentences), "values": verdict.values}
 
         return answered(work)
@@ -83,57 +87,64 @@ class Endpoints:
         photo: dict[str, Any],
         doors: list[str],
         confirm_duplicate: bool = False,
+        consent: bool = False,
         request: gr.Request = None,
     ) -> dict[str, Any]:
         def work() -> Json:
             image = photo_bytes(photo, self._uploads)
             account = account_of(request)
             person, at = given.text(name, "name"), given.texts(doors, "doors")
-            change = self._office.enrol(person, image, at, account, confirm_duplicate=confirm_duplicate is True)
+            change = self._as(request).enrol(
+                person, image, at, account, confirm_duplicate=confirm_duplicate is True, consent=consent is True
+            )
             forget_photo(photo, self._uploads)
             return change_json(change)
 
         return answered(work)
 
-    def people(self) -> dict[str, Any]:
-        return answered(lambda: {"people": [person_json(person) for person in self._office.people()]})
+    def people(self, request: gr.Request = None) -> dict[str, Any]:
+        return answered(lambda: {"people": [person_json(person) for person in self._as(request).people()]})
 
     def remove(self, person_id: str, request: gr.Request = None) -> dict[str, Any]:
         return answered(
-            lambda: change_json(self._office.remove(given.text(person_id, "person_id"), account_of(request)))
+            lambda: change_json(self._as(request).remove(given.text(person_id, "person_id"), account_of(request)))
         )
 
-    def doors(self) -> dict[str, Any]:
-        return answered(lambda: {"doors": [door_json(door) for door in self._office.doors()]})
+    def doors(self, request: gr.Request = None) -> dict[str, Any]:
+        return answered(lambda: {"doors": [door_json(door) for door in self._as(request).doors()]})
 
-    def door_state(self, door: str) -> dict[str, Any]:
-        return answered(lambda: {"door": door_json(self._office.door(given.text(door, "door")))})
+    def door_state(self, door: str, request: gr.Request = None) -> dict[str, Any]:
+        return answered(lambda: {"door": door_json(self._as(request).door(given.text(door, "door")))})
 
-    def wait_applied(self, door: str, generation: int, timeout_s: float = 10.0) -> dict[str, Any]:
+    def wait_applied(
+        self, door: str, generation: int, timeout_s: float = 10.0, request: gr.Request = None
+    ) -> dict[str, Any]:
         def work() -> Json:
             seconds = max(0.0, min(given.number(timeout_s, "timeout_s"), MAX_WAIT_S))
             name, wanted = given.text(door, "door"), given.count(generation, "generation")
-            return {"door": door_json(self._office.wait_applied(name, wanted, seconds))}
+            return {"door": door_json(self._as(request).wait_applied(name, wanted, seconds))}
 
         return answered(work)
 
-    def events(self, door: str = "", limit: int = 50) -> dict[str, Any]:
+    def events(self, door: str = "", limit: int = 50, request: gr.Request = None) -> dict[str, Any]:
         def work() -> Json:
             count = max(1, min(given.count(limit, "limit"), MAX_EVENTS))
-            return {"events": [event_json(event) for event in self._office.events(given.text(door, "door"), count)]}
+            return {
+                "events": [event_json(event) for event in self._as(request).events(given.text(door, "door"), count)]
+            }
 
         return answered(work)
 
     def set_tau(self, door: str, tau: float, request: gr.Request = None) -> dict[str, Any]:
         def work() -> Json:
             name, wanted = given.text(door, "door"), given.number(tau, "tau")
-            return change_json(self._office.set_tau(name, wanted, account_of(request)))
+            return change_json(self._as(request).set_tau(name, wanted, account_of(request)))
 
         return answered(work)
 
     def unlock(self, door: str, why: str = "", request: gr.Request = None) -> dict[str, Any]:
         def work() -> Json:
-            answer = self._office.unlock(given.text(door, "door"), account_of(request), given.text(why, "why"))
+            answer = self._as(request).unlock(given.text(door, "door"), account_of(request), given.text(why, "why"))
             return {"unlocked": answer.ok, "reason": answer.reason, "sentence": answer.sentence}
 
         return answered(work)

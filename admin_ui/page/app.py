@@ -1,4 +1,4 @@
-"""The page as one FastAPI application: login, guard, three Gradio tabs, and named endpoints for programs.
+"""The page as one FastAPI application: login, guard, one Gradio tab a file, and named endpoints for programs.
 
 A program posts `account` and `password` to /login, keeps the cookie `latchkey_session`, and talks through
 `gradio_client.Client(url, headers={"Cookie": "latchkey_session=..."})`. Photos go through `handle_file`. Every
@@ -6,7 +6,7 @@ endpoint answers one JSON object: `ok` true and what is named here, or `ok` fals
 and `sentence` (what is wrong and what to do; nothing was changed).
 
     /examine(photo)                                -> good, sentences, values
-    /enrol(name, photo, doors, confirm_duplicate=False)
+    /enrol(name, photo, doors, confirm_duplicate=False, consent=False)
                                                    -> sentence, person {id, name, doors, created},
                                                       news [{door, generation, sent, sentence}]
     /people()                                      -> people [person]
@@ -20,7 +20,8 @@ and `sentence` (what is wrong and what to do; nothing was changed).
     /set_tau(door, tau)                            -> sentence, news
     /unlock(door, why="")                          -> unlocked, reason, sentence
 
-`doors` of /enrol: names; an empty list means all.
+`doors` of /enrol: names; an empty list means all. An account whose role does not include something is told so:
+`error` NotAllowed (roles.py has which role may what).
 """
 
 from __future__ import annotations
@@ -37,20 +38,26 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse
 from starlette.routing import Mount
 
 from admin_ui.page import markup
+from admin_ui.page.accounts import accounts_tab
 from admin_ui.page.api import account_of, add_endpoints
 from admin_ui.page.door import door_tab
+from admin_ui.page.downloads import add_downloads
+from admin_ui.page.enrol import enrol_tab
+from admin_ui.page.events import events_tab
 from admin_ui.page.guard import Guard
+from admin_ui.page.health import add_health
 from admin_ui.page.login import Sessions, add_login
 from admin_ui.page.people import people_tab
-from admin_ui.page.photo import MAX_PHOTO_BYTES
+from admin_ui.page.photo import MAX_UPLOAD_BYTES
 from admin_ui.page.theme import HEAD, THEME, html
 from admin_ui.page.threshold import threshold_tab
+from admin_ui.roles import AccountRole
 from admin_ui.service import Office
 from firmware_config.errors import LatchkeyError
 
@@ -79,11 +86,13 @@ async def _made_in_a_loop(office: Office) -> FastAPI:
     # Gradio serves nothing but what was uploaded; that keys and store are no exception is said once more here.
     kept = [str(path) for path in office.settings.state.iterdir() if path != uploads]
 
-    sessions = Sessions(office.session_key())
+    sessions = Sessions(office.session_key(), office.sessions)
     app = FastAPI(title="Latchkey", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard, read_session=sessions.read)
     add_login(app, office, sessions)
-    _add_files(app, office)
+    _add_files(app)
+    add_health(app, office)
+    add_downloads(app, office)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         _blocks(office, uploads),
@@ -98,7 +107,7 @@ async def _made_in_a_loop(office: Office) -> FastAPI:
         pwa=False,
         mcp_server=False,
         show_error=True,
-        max_file_size=MAX_PHOTO_BYTES,
+        max_file_size=MAX_UPLOAD_BYTES,
         blocked_paths=kept,
         theme=THEME,
         head=HEAD,
@@ -127,11 +136,7 @@ def _account(request: Request) -> str | None:
     return account if isinstance(account, str) else None
 
 
-def _add_files(app: FastAPI, office: Office) -> None:
-    @app.get("/healthz", include_in_schema=False)
-    def healthz() -> dict[str, bool]:
-        return {"ok": True}
-
+def _add_files(app: FastAPI) -> None:
     @app.get("/page.css", include_in_schema=False)
     def css() -> FileResponse:
         return FileResponse(HERE / "page.css", media_type="text/css", headers={"Cache-Control": "no-cache"})
@@ -139,14 +144,6 @@ def _add_files(app: FastAPI, office: Office) -> None:
     @app.get("/key.svg", include_in_schema=False)
     def key() -> FileResponse:
         return FileResponse(HERE / "key.svg", media_type="image/svg+xml")
-
-    @app.get("/portrait/{person_id}.png", include_in_schema=False)
-    def portrait(person_id: str) -> Response:
-        try:
-            png = office.portrait(person_id)
-        except LatchkeyError as error:
-            raise HTTPException(404, str(error)) from error
-        return Response(png, media_type="image/png", headers={"Cache-Control": "private, no-store"})
 
     @app.exception_handler(LatchkeyError)
     def refused(_request: Request, error: LatchkeyError) -> JSONResponse:
@@ -161,19 +158,29 @@ def _blocks(office: Office, uploads: Path) -> Any:
         add_endpoints(office, uploads)
         top = html(elem_id="lk-header")
         with gr.Tabs(elem_id="lk-tabs"):
-            with gr.Tab("People", id="people"):
-                people = people_tab(office, uploads)
+            with gr.Tab("People", id="people") as people_page:
+                people = people_tab(office, uploads, people_page)
+            with gr.Tab("Enrol", id="enrol") as enrol_page:
+                enrol = enrol_tab(office, uploads)
             with gr.Tab("Door", id="door"):
                 door = door_tab(office)
+            with gr.Tab("Events", id="events") as events_page:
+                events = events_tab(office, events_page)
             with gr.Tab("Threshold", id="threshold") as threshold_page:
                 threshold = threshold_tab(office, threshold_page)
+            with gr.Tab("Accounts", id="accounts"):
+                accounts = accounts_tab(office)
 
-        def greet(request: gr.Request) -> str:
-            return markup.header(office.site, account_of(request))
+        def greet(request: gr.Request) -> tuple[str, Any]:
+            account = account_of(request)
+            role = office.role_of(account) or AccountRole.VIEWER
+            # What a role may not do is refused by the office; the tab would only promise it.
+            enrols = gr.update(visible=role.covers(AccountRole.OPERATOR))
+            return markup.header(office.site, f"{account} ({role.value})"), enrols
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        blocks.load(greet, None, top, **quiet)
-        for outputs, fill in (people, door, threshold):
+        blocks.load(greet, None, [top, enrol_page], **quiet)
+        for outputs, fill in (people, *enrol, door, events, threshold, accounts):
             blocks.load(fill, None, outputs, **quiet)
     blocks.queue(default_concurrency_limit=CALLS_AT_ONCE, max_size=256)
     return blocks

@@ -10,6 +10,7 @@ import gradio as gr
 from admin_ui.page import markup
 from admin_ui.page.api import account_of
 from admin_ui.page.theme import html
+from admin_ui.roles import seat
 from admin_ui.service import Office
 from firmware_config.errors import LatchkeyError
 
@@ -24,16 +25,16 @@ class DoorWork:
     def __init__(self, office: Office) -> None:
         self._office = office
 
-    def fill(self) -> tuple[Any, str, str]:
+    def fill(self, request: gr.Request) -> tuple[Any, str, str]:
         """-> chooser, state, feed."""
-        names = [door.name for door in self._office.doors()]
+        names = [door.name for door in seat(self._office, account_of(request)).doors()]
         first = names[0] if names else None
-        return gr.update(choices=names, value=first, visible=len(names) > 1), *self._render(first)
+        return gr.update(choices=names, value=first, visible=len(names) > 1), *self._render(first, request)
 
-    def tick(self, name: str | None, before: tuple[str, str]) -> tuple[Any, Any, Any]:
+    def tick(self, name: str | None, before: tuple[str, str], request: gr.Request) -> tuple[Any, Any, Any]:
         """-> state, feed, seen. What has not changed is not sent again: a page that is being read must not
         flicker or lose a selection."""
-        now = self._render(name)
+        now = self._render(name, request)
         fresh = [new if new != old else gr.skip() for new, old in zip(now, before, strict=True)]
         return fresh[0], fresh[1], now if now != tuple(before) else gr.skip()
 
@@ -42,22 +43,23 @@ class DoorWork:
         if not name:
             return markup.note("There is no door to unlock yet.", "bad"), gr.skip()
         try:
-            said = self._office.unlock(name, account_of(request), reason.strip())
+            said = seat(self._office, account_of(request)).unlock(name, account_of(request), reason.strip())
         except LatchkeyError as error:
             return markup.note(str(error), "bad"), gr.skip()
         return markup.note(said.sentence, "good" if said.ok else "bad"), "" if said.ok else gr.skip()
 
-    def _render(self, name: str | None) -> tuple[str, str]:
+    def _render(self, name: str | None, request: gr.Request) -> tuple[str, str]:
         if not name:
             return markup.no_door(), ""
         try:
-            door, link = self._office.door(name), self._office.link_sentence()
-            return markup.door_card(door, link), markup.events(self._office.events(name, EVENTS_SHOWN))
+            office = seat(self._office, account_of(request))
+            door, link = office.door(name), self._office.link_sentence()
+            return markup.door_card(door, link), markup.events(office.events(name, EVENTS_SHOWN))
         except LatchkeyError as error:
             return markup.note(str(error), "bad"), ""
 
 
-def door_tab(office: Office) -> tuple[list[Any], Callable[[], Any]]:
+def door_tab(office: Office) -> tuple[list[Any], Callable[..., Any]]:
     """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
     work = DoorWork(office)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin_ui.page.login import COOKIE, Session
+from firmware_config.errors import LatchkeyError
 
-OPEN_PATHS: Final = frozenset({"/login", "/healthz", "/page.css", "/key.svg"})
+OPEN_PATHS: Final = frozenset({"/login", "/login/code", "/healthz", "/metrics", "/page.css", "/key.svg"})
 """All that is served without a session."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -65,7 +67,7 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = await self._refusal(scope)
         if refusal is None and scope["state"]["account"] is None and scope["method"] not in READING:
             body = await _short_body(receive)
             if body is None:
@@ -75,18 +77,26 @@ class Guard:
                 receive = _replayed(body, receive)
         await (refusal or self._app)(scope, receive, send_guarded)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if scope["method"] not in READING and not same_origin(headers):
             sentence = "This request came from another site and is refused. Open the page itself and try again."
             return JSONResponse({"detail": sentence}, status_code=403)
-        session = self._read_session(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""))
-        scope.setdefault("state", {})["account"] = session.account if session else None
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        try:
+            # The store may be a server that is slow: nobody else has to wait for it.
+            session = await run_in_threadpool(self._read_session, cookie)
+        except LatchkeyError as error:
+            scope.setdefault("state", {})["account"] = None
+            return JSONResponse({"detail": str(error)}, status_code=503)
+        scope.setdefault("state", {}).update(
+            account=session.account if session else None, token=session.token if session else ""
+        )
         if session is not None or scope["path"] in OPEN_PATHS:
             return None
         if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
             return RedirectResponse("/login", status_code=303)
-        return JSONResponse({"detail": "Log in first."}, status_code=401)
+        return JSONResponse({"detail": "Your session is over. Log in again."}, status_code=401)
 
 
 async def _short_body(receive: Receive) -> bytes | None:

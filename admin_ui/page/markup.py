@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Final
 
+import numpy as np
 from PIL import Image
 
-from admin_ui.views import DoorView, EventView, PersonView, Verdict
+from admin_ui.views import DoorView, EventView, Likeness, Verdict
 from firmware_config.face import ImageArray
 from firmware_config.messages import LEAF_ALARMS, Health
 
@@ -20,6 +21,10 @@ CAMERA_WORDS: Final = {"ok": "Seeing", "opening": "Opening", "lost": "Lost", "fr
 STAGES: Final = ("detect", "align", "quality", "embed", "match", "decide", "frame_to_unlock")
 """Order of the way of a frame; a door may send more, which come after."""
 STAGE_WORDS: Final = {"frame_to_unlock": "picture to unlock"}
+
+
+OVERLAY_PX: Final = 480
+"""Long side of the photo that a verdict shows."""
 
 
 def esc(text: object) -> str:
@@ -59,38 +64,45 @@ def picture(crop: ImageArray) -> str:
     return f'<img class="lk-crop" alt="The face as the door sees it" src="data:image/png;base64,{data}">'
 
 
-def verdict(found: Verdict | None, sentence: str = "") -> str:
-    """What was found in a photo, before anything is saved. sentence: why there is no verdict."""
+def overlay(found: Verdict) -> str:
+    """The photo with the box and the five landmarks that were found in it; "" where there is no photo."""
+    if found.upright is None:
+        return ""
+    height, width = found.upright.shape[:2]
+    scale = min(1.0, OVERLAY_PX / max(height, width))
+    small = Image.fromarray(np.ascontiguousarray(found.upright[:, :, ::-1]))
+    small.thumbnail((OVERLAY_PX, OVERLAY_PX))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    shapes = ""
+    if found.box is not None:
+        x, y, wide, high = (scale * value for value in found.box)
+        shapes += f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}" rx="6"/>'
+    for x, y in found.landmarks if found.landmarks is not None else ():
+        shapes += f'<circle cx="{scale * float(x):.1f}" cy="{scale * float(y):.1f}" r="3"/>'
+    return (
+        f'<svg class="lk-overlay" role="img" aria-label="The photo, with the face that was found marked" '
+        f'viewBox="0 0 {small.width} {small.height}"><image href="data:image/jpeg;base64,{data}" '
+        f'width="{small.width}" height="{small.height}"/>{shapes}</svg>'
+    )
+
+
+def verdict(found: Verdict | None, sentence: str = "", like: Likeness | None = None) -> str:
+    """What was found in a photo, before anything is saved. sentence: why there is no verdict. like: who of the enrolled
+    looks most like it."""
     if found is None:
         return note(sentence, "bad")
     kind, title = ("good", "Good to enrol") if found.ok else ("bad", "Not good enough yet")
+    if like is not None and like.same:
+        kind, title = "warn", "Is this somebody who is enrolled?"
     crop = picture(found.crop) if found.crop is not None else ""
-    lines = "".join(f"<li>{esc(line)}</li>" for line in found.sentences)
-    role = "status" if found.ok else "alert"
-    return f'<div class="lk-verdict lk-{kind}" role="{role}">{crop}<div><h3>{title}</h3><ul>{lines}</ul></div></div>'
-
-
-def people_list(people: Sequence[PersonView], shown: int = 200) -> str:
-    """The list of people, a Remove button each. shown: rows at most, the rest is told in a sentence."""
-    if not people:
-        return (
-            '<div class="lk-empty"><h3>Nobody is enrolled yet</h3>'
-            "<p>Take a photo of the first person; the doors know them a moment later.</p></div>"
-        )
-    rows = "".join(_person(person) for person in people[:shown])
-    more = len(people) - shown
-    rest = f'<p class="lk-quiet">and {more} more: search by name to see them.</p>' if more > 0 else ""
-    return f'<ul class="lk-people">{rows}</ul>{rest}'
-
-
-def _person(person: PersonView) -> str:
-    doors = ", ".join(person.doors) or "no door"
+    told = [*found.sentences, *([like.sentence] if like is not None else [])]
+    lines = "".join(f"<li>{esc(line)}</li>" for line in told)
+    role = "status" if kind == "good" else "alert"
     return (
-        f'<li><img src="portrait/{esc(person.id)}.png" alt="" width="48" height="48" loading="lazy">'
-        f"<div><strong>{esc(person.name)}</strong>"
-        f'<span class="lk-quiet">{esc(doors)} · since {when(person.created)}</span></div>'
-        f'<button type="button" class="lk-remove" data-person="{esc(person.id)}" '
-        f'aria-label="Remove {esc(person.name)}">Remove</button></li>'
+        f'<div class="lk-verdict lk-{kind}" role="{role}">{overlay(found)}<div class="lk-told">{crop}<div>'
+        f"<h3>{title}</h3><ul>{lines}</ul></div></div></div>"
     )
 
 
@@ -165,9 +177,9 @@ def no_door() -> str:
     )
 
 
-def events(items: Iterable[EventView]) -> str:
-    """The newest events first, each as a sentence."""
-    rows = "".join(_event(item) for item in items)
+def events(items: Iterable[EventView], *, why: bool = False) -> str:
+    """The newest events first, each as a sentence. why: with a button each that asks for the reasons."""
+    rows = "".join(_event(item, why=why) for item in items)
     if not rows:
         return (
             '<div class="lk-empty"><h3>Nothing has happened yet</h3>'
@@ -176,26 +188,33 @@ def events(items: Iterable[EventView]) -> str:
     return f'<ol class="lk-events" aria-label="Events, newest first">{rows}</ol>'
 
 
-def _event(item: EventView) -> str:
-    kind = {"granted": "good", "denied": "bad"}.get(item.outcome, "info")
-    sentence = item.sentence
+def event_title(item: EventView) -> str:
+    """In two or three words."""
     if item.outcome == "granted":
-        title = f"{item.person} came in" if item.person else "Opened"
-        # "Let in." would say the title once more.
-        sentence = "" if item.reason == "granted" else sentence
-    elif item.outcome == "denied":
-        title = "Refused"
-    elif item.reason in LEAF_ALARMS:
-        kind, title = "bad", "Look at the door"
-    else:
-        title = "Notice"
+        return f"{item.person} came in" if item.person else "Opened"
+    if item.outcome == "denied":
+        return "Refused"
+    return "Look at the door" if item.reason in LEAF_ALARMS else "Notice"
+
+
+def _event(item: EventView, *, why: bool) -> str:
+    kind = {"granted": "good", "denied": "bad"}.get(item.outcome, "bad" if item.reason in LEAF_ALARMS else "info")
+    # "Let in." would say the title once more.
+    sentence = "" if item.outcome == "granted" and item.reason == "granted" else item.sentence
     if item.by:
         sentence = f"{sentence} By {item.by}: {item.why}" if item.why else f"{sentence} By {item.by}."
     near = f"distance {item.distance:.2f}" if item.distance is not None else ""
     scene = f"scene {item.scene}" if item.scene else ""
-    facts = " · ".join(part for part in (item.reason.replace("_", " "), near, scene) if part)
+    place = item.door if why else ""
+    facts = " · ".join(part for part in (place, item.reason.replace("_", " "), near, scene) if part)
     detail = f"<p>{esc(sentence)}</p>" if sentence else ""
+    asked = (
+        f' <button type="button" class="lk-ask-why" data-door="{esc(item.door)}" data-event="{esc(item.id)}" '
+        f'aria-label="Why: {esc(event_title(item))}">Why</button>'
+        if why
+        else ""
+    )
     return (
-        f'<li class="lk-{kind}">{when(item.at)}<div><strong>{esc(title)}</strong>{detail}'
-        f'<span class="lk-quiet">{esc(facts)}</span></div></li>'
+        f'<li class="lk-{kind}">{when(item.at)}<div><strong>{esc(event_title(item))}</strong>{detail}'
+        f'<span class="lk-quiet">{esc(facts)}{asked}</span></div></li>'
     )

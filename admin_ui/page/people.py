@@ -1,4 +1,4 @@
-"""Tab People: enrol from webcam or file, verdict before saving, list, remove."""
+"""Tab People: search, sort and filter; one person opened, edited, suspended, erased."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any, Final
 
 import gradio as gr
 
-from admin_ui.page import markup
+from admin_ui import days
+from admin_ui.page import given, markup, markup_people
 from admin_ui.page.api import account_of
 from admin_ui.page.arrival import arrival
-from admin_ui.page.photo import forget_photo, photo_bytes
-from admin_ui.page.theme import html
+from admin_ui.page.photo import File, forget_photo, photo_bytes
+from admin_ui.page.theme import html, photo_box
+from admin_ui.roles import AccountRole, seat
 from admin_ui.service import Office
-from admin_ui.views import LooksLike
+from admin_ui.store import utc_now
+from admin_ui.views import Change, Edited, LooksUnlike, PeopleQuery, PersonView
 from firmware_config.errors import LatchkeyError
 
 ROW_CLICK: Final = """
@@ -23,143 +26,217 @@ element.addEventListener('click', (event) => {
   if (button) trigger('click', { person: button.dataset.person });
 });
 """
-
-File = dict[str, Any] | None
+STATES: Final = [
+    ("Everybody", ""),
+    ("Suspended", "suspended"),
+    ("Validity over", "over"),
+    ("Not valid yet", "not yet"),
+    ("No door", "no door"),
+    ("No consent recorded", "no consent"),
+]
+ORDERS: Final = [("By name", "name"), ("Newest first", "newest"), ("Ends first", "ends first")]
+CARD: Final = 8
+"""Outputs of `opened`: column, card, name, doors, first, last, suspend, revision."""
 
 
 class PeopleWork:
-    """What the tab's buttons do. Every method returns values for its outputs in the order that `wire` names."""
+    """What the tab's buttons do. Every method returns values for its outputs in the order its docstring names."""
 
     def __init__(self, office: Office, uploads: Path) -> None:
         self._office = office
         self._uploads = uploads
 
-    def listed(self, wanted: str = "") -> str:
-        needle = wanted.strip().casefold()
+    def listed(self, text: str, door: str, state: str, order: str, request: gr.Request) -> str:
+        """-> list."""
         try:
-            return markup.people_list([p for p in self._office.people() if needle in p.name.casefold()])
+            wanted = PeopleQuery(given.text(text or "", "The search"), door or "", state or "", order or "name")
+            found, total = seat(self._office, account_of(request)).find_people(wanted)
         except LatchkeyError as error:
             return markup.note(str(error), "bad")
+        return markup_people.people_list(found, total, utc_now())
 
-    def fill(self) -> tuple[Any, str]:
-        """-> doors, list."""
-        names = [door.name for door in self._office.doors()]
-        return gr.update(choices=names, value=names, visible=len(names) > 1), self.listed()
-
-    def look(self, file: File) -> tuple[str, Any, Any]:
-        """-> verdict, confirm, status: a new photo makes what was said about the last one old; an empty place for a
-        photo does not, for that is how enrolling ends."""
-        hidden = gr.update(value=False, visible=False)
-        if file is None:
-            return "", hidden, gr.skip()
+    def fill(self, request: gr.Request) -> tuple[Any, ...]:
+        """-> door filter, list, editing."""
+        account = account_of(request)
         try:
-            return markup.verdict(self._office.examine(photo_bytes(file, self._uploads))), hidden, ""
+            office = seat(self._office, account)
+            names = [door.name for door in office.doors()]
+            administers = office.own_account(account).role is AccountRole.ADMINISTRATOR
         except LatchkeyError as error:
-            return markup.verdict(None, str(error)), hidden, ""
+            return gr.skip(), markup.note(str(error), "bad"), gr.skip()
+        doors = gr.update(choices=[("Every door", ""), *[(name, name) for name in names]], value="")
+        return doors, self.listed("", "", "", "name", request), gr.update(visible=administers)
 
-    def enrol(
-        self, who: str, file: File, doors: list[str], sure: bool, wanted: str, request: gr.Request
+    def open(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """-> opened id, the card's eight, status, typed."""
+        wanted = str(getattr(event, "person", ""))
+        try:
+            office = seat(self._office, account_of(request))
+            person, doors = office.person(wanted), [door.name for door in office.doors()]
+        except LatchkeyError as error:
+            return "", gr.update(visible=False), *[gr.skip()] * (CARD - 1), markup.note(str(error), "warn"), ""
+        return person.id, *self._card(person, doors), "", ""
+
+    def _card(self, person: PersonView, doors: list[str] | None = None) -> tuple[Any, ...]:
+        chosen = list(person.doors)
+        boxes = gr.update(value=chosen) if doors is None else gr.update(choices=doors, value=chosen)
+        return (
+            gr.update(visible=True),
+            markup_people.card(person, utc_now()),
+            person.name,
+            boxes,
+            days.first_day(person.valid_from) or None,
+            days.last_day(person.valid_until) or None,
+            gr.update(value="Let in again" if person.suspended else "Suspend"),
+            person.revision,
+        )
+
+    def save(
+        self,
+        person_id: str,
+        revision: int,
+        name: str,
+        doors: list[str],
+        first: str | None,
+        last: str | None,
+        request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
-        """-> status, enrol, confirm, photo, name, verdict, list. Nothing that was typed is lost by an error."""
-        same = gr.skip()
-        yield markup.note("Saving.", busy=True), gr.update(interactive=False), *[same] * 5
+        """-> status, the card's eight."""
+        account = account_of(request)
+        office = seat(self._office, account)
+        yield markup.note("Saving.", busy=True), *[gr.skip()] * CARD
         try:
-            image = photo_bytes(file, self._uploads)
-            change = self._office.enrol(who, image, doors or (), account_of(request), confirm_duplicate=sure)
+            change = office.edit_person(
+                person_id,
+                revision,
+                account,
+                name=given.text(name, "The name"),
+                doors=given.texts(doors, "The doors"),
+                valid_from=days.first_moment(days.day(given.text(first or "", "The first day"))),
+                valid_until=days.last_moment(days.day(given.text(last or "", "The last day"))),
+            )
+        except Edited as error:
+            yield markup.note(str(error), "warn"), *self._card(office.person(person_id))
+            return
         except LatchkeyError as error:
-            alike = isinstance(error, LooksLike)
-            told = markup.note(str(error), "warn" if alike else "bad")
-            yield told, gr.update(interactive=True), gr.update(visible=alike or sure), *[same] * 4
+            yield markup.note(str(error), "bad"), *[gr.skip()] * CARD
+            return
+        yield from self._told(change, "has the change")
+
+    def suspend(self, person_id: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> status, the card's eight."""
+        account = account_of(request)
+        office = seat(self._office, account)
+        try:
+            change = office.suspend(person_id, not office.person(person_id).suspended, account)
+        except LatchkeyError as error:
+            yield markup.note(str(error), "bad"), *[gr.skip()] * CARD
+            return
+        yield from self._told(change, "has the change")
+
+    def add_photo(self, person_id: str, file: File, sure: bool, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> status, the card's eight, photo, confirm."""
+        account, same = account_of(request), gr.skip()
+        if file is None:
+            yield (*[same] * (CARD + 3),)
+            return
+        try:
+            change = seat(self._office, account).add_photo(
+                person_id, photo_bytes(file, self._uploads), account, confirm_unlike=sure is True
+            )
+        except LatchkeyError as error:
+            unlike = isinstance(error, LooksUnlike)
+            yield markup.note(str(error), "warn" if unlike else "bad"), *[same] * (CARD + 1), gr.update(visible=unlike)
             return
         forget_photo(file, self._uploads)
-        cleared = (gr.update(value=False, visible=False), None, "", "")
-        yield markup.note(change.sentence, busy=True), same, *cleared, self.listed(wanted)
-        person = change.person.name if change.person is not None else who.strip()
-        for told in arrival(self._office, change, f"knows {person} now"):
-            yield told, *[same] * 6
-        yield same, gr.update(interactive=True), *[same] * 5
+        for told in self._told(change, f"has the photo. {change.sentence.partition('. ')[2]}"):
+            yield *told, None, gr.update(value=False, visible=False)
 
-    def ask(self, event: gr.EventData) -> tuple[str, Any, str, Any, str]:
-        """-> asked, ask, question, remove, removed."""
-        wanted = str(getattr(event, "person", ""))
-        person = next((p for p in self._office.people() if p.id == wanted), None)
-        if person is None:
-            gone = markup.note("They are not enrolled any more.", "warn")
-            return "", gr.update(visible=False), "", gr.skip(), gone
-        text = (
-            f"<p><strong>Remove {markup.esc(person.name)}?</strong> Every door forgets them at once; the photo and "
-            "what was made of it are erased. This cannot be undone.</p>"
-        )
-        return person.id, gr.update(visible=True), text, gr.update(value=f"Remove {person.name}"), ""
-
-    def remove(self, person_id: str, wanted: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """-> ask, removed, list."""
-        same = gr.skip()
-        yield gr.update(visible=False), markup.note("Removing.", busy=True), same
-        gone = next((p.name for p in self._office.people() if p.id == person_id), "them")
+    def erase(self, person_id: str, typed: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> removed, column, typed, opened id."""
+        account, same = account_of(request), gr.skip()
+        yield markup.note("Erasing.", busy=True), same, same, same
         try:
-            change = self._office.remove(person_id, account_of(request))
+            change = seat(self._office, account).remove(person_id, account, given.text(typed or "", "The name"))
         except LatchkeyError as error:
-            yield same, markup.note(str(error), "bad"), self.listed(wanted)
+            yield markup.note(str(error), "bad"), same, same, same
             return
-        yield same, markup.note(change.sentence, busy=True), self.listed(wanted)
+        receipt = markup.note(change.sentence, "good")
+        gone = change.person.name if change.person is not None else "them"
+        yield receipt, gr.update(visible=False), "", ""
         for told in arrival(self._office, change, f"has forgotten {gone}"):
-            yield same, told, same
+            yield receipt + told, same, same, same
+
+    def _told(self, change: Change, deed: str) -> Iterator[tuple[Any, ...]]:
+        shown = self._card(change.person) if change.person is not None else tuple([gr.skip()] * CARD)
+        yield markup.note(change.sentence, busy=bool(change.news)), *shown
+        for told in arrival(self._office, change, deed):
+            yield told, *[gr.skip()] * CARD
 
 
-def people_tab(office: Office, uploads: Path) -> tuple[list[Any], Callable[[], Any]]:
+def people_tab(office: Office, uploads: Path, tab: Any) -> tuple[list[Any], Callable[..., Any]]:
     """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
     work = PeopleWork(office, uploads)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    opened, revision = gr.State(""), gr.State(1)
     with gr.Row(elem_classes="lk-columns"):
-        with gr.Column(scale=5, min_width=280, elem_classes="lk-panel"):
-            html("<h2>Enrol someone</h2>")
-            photo = gr.Image(
-                label="Photo",
-                show_label=False,
-                sources=["webcam", "upload"],
-                type="filepath",
-                image_mode=None,
-                height=320,
-                buttons=[],
-                # The photo is kept as the camera sees it; only the live view is mirrored, by the style sheet.
-                webcam_options=gr.WebcamOptions(mirror=False),
-                placeholder="Drop a photo here, or click to choose one",
-                elem_id="lk-photo",
-            )
-            verdict = html(elem_id="lk-verdict")
-            name = gr.Textbox(label="Name", placeholder="As colleagues know them", max_lines=1, elem_id="lk-name")
-            doors = gr.CheckboxGroup(label="May use", choices=[], elem_id="lk-doors")
-            confirm = gr.Checkbox(
-                label="Yes, this is another person who looks alike", visible=False, elem_id="lk-confirm"
-            )
-            enrol = gr.Button("Enrol", variant="primary", elem_id="lk-enrol")
-            status = html(elem_id="lk-enrol-status")
         with gr.Column(scale=6, min_width=280, elem_classes="lk-panel"):
             html("<h2>People</h2>")
             search = gr.Textbox(
                 show_label=False, placeholder="Search by name", max_lines=1, container=False, elem_id="lk-search"
             )
-            asked = gr.State("")
-            with gr.Column(visible=False, elem_classes="lk-ask") as ask:
-                question = html()
-                with gr.Row():
-                    keep = gr.Button("Keep", size="sm", elem_id="lk-keep")
-                    remove = gr.Button("Remove", variant="stop", size="sm", elem_id="lk-remove")
-            removed = html(elem_id="lk-remove-status")
+            with gr.Row(elem_classes="lk-inline lk-filters"):
+                door = gr.Dropdown(label="May use", choices=[("Every door", "")], value="", min_width=130)
+                state = gr.Dropdown(label="Show", choices=STATES, value="", min_width=130, elem_id="lk-state")
+                order = gr.Dropdown(label="Order", choices=ORDERS, value="name", min_width=130, elem_id="lk-order")
             people = html(elem_id="lk-people", js_on_load=ROW_CLICK)
+        with gr.Column(scale=5, min_width=280, elem_classes="lk-stack"):
+            removed = html(elem_id="lk-remove-status")
+            with gr.Column(elem_classes="lk-panel", visible=False, elem_id="lk-card") as column:
+                card = html(elem_id="lk-person")
+                with gr.Column(visible=False, elem_classes="lk-bare") as editing:
+                    name = gr.Textbox(label="Name", max_lines=1, elem_id="lk-edit-name")
+                    doors = gr.CheckboxGroup(label="May use", choices=[], elem_id="lk-edit-doors")
+                    with gr.Row(elem_classes="lk-inline"):
+                        first = gr.DateTime(
+                            label="First day", include_time=False, type="string", elem_id="lk-edit-first"
+                        )
+                        last = gr.DateTime(label="Last day", include_time=False, type="string", elem_id="lk-edit-last")
+                    with gr.Row(elem_classes="lk-inline"):
+                        save = gr.Button("Save", variant="primary", elem_id="lk-save")
+                        suspend = gr.Button("Suspend", elem_id="lk-suspend")
+                status = html(elem_id="lk-person-status")
+                with gr.Accordion("Add a photo", open=False, elem_id="lk-more-photos"):
+                    photo = photo_box("lk-more-photo", 240)
+                    confirm = gr.Checkbox(label="It is the same person", visible=False, elem_id="lk-same-person")
+                with gr.Accordion("Erase this person", open=False, elem_id="lk-erase-box"):
+                    html(
+                        "<p class='lk-quiet'>Every door forgets them at once; what was made of their photo is erased, "
+                        "and their name in old events. This cannot be undone. Type the name to confirm.</p>"
+                    )
+                    typed = gr.Textbox(show_label=False, container=False, max_lines=1, elem_id="lk-typed")
+                    erase = gr.Button("Erase for good", variant="stop", elem_id="lk-erase")
 
-    photo.change(work.look, photo, [verdict, confirm, status], preprocess=False, **private)
+    asked = [search, door, state, order]
+    eight = [column, card, name, doors, first, last, suspend, revision]
+    people.click(work.open, None, [opened, *eight, status, typed], **private)
+    gr.on([search.input, door.change, state.change, order.change, tab.select], work.listed, asked, people,
+          trigger_mode="always_last", **private)  # fmt: skip
+    saved = save.click(
+        work.save, [opened, revision, name, doors, first, last], [status, *eight], preprocess=False, **private
+    )
+    suspended = suspend.click(work.suspend, opened, [status, *eight], **private)
     gr.on(
-        [enrol.click, name.submit],
-        work.enrol,
-        [name, photo, doors, confirm, search],
-        [status, enrol, confirm, photo, name, verdict, people],
+        [photo.change, confirm.input],
+        work.add_photo,
+        [opened, photo, confirm],
+        [status, *eight, photo, confirm],
         preprocess=False,
         **private,
     )
-    people.click(work.ask, None, [asked, ask, question, remove, removed], **private)
-    keep.click(lambda: gr.update(visible=False), None, ask, **private)
-    remove.click(work.remove, [asked, search], [ask, removed, people], **private)
-    search.input(work.listed, search, people, trigger_mode="always_last", **private)
-    return [doors, people], work.fill
+    erased = gr.on(
+        [erase.click, typed.submit], work.erase, [opened, typed], [removed, column, typed, opened], **private
+    )
+    for done in (saved, suspended, erased):
+        done.then(work.listed, asked, people, **private)
+    return [door, people, editing], work.fill

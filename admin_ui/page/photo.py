@@ -10,10 +10,16 @@ from firmware_config.errors import BadInput
 MAX_PHOTO_BYTES: Final = 32 * 1024 * 1024
 """Bytes: a 40-megapixel JPEG of a phone has 10 to 20 MB."""
 
+MAX_UPLOAD_BYTES: Final = 512 * 1024 * 1024
+"""Bytes of a ZIP: a hundred people's photos as a telephone takes them. What is in it is judged one by one."""
+
+File = dict[str, Any] | None
+"""Gradio's record of an upload, as the browser sends it."""
+
 NO_PHOTO: Final = "There is no photo yet. Take one with the camera, or choose a file."
 
 
-def photo_path(file: dict[str, Any] | None, uploads: Path) -> Path:
+def photo_path(file: File, uploads: Path) -> Path:
     """Gradio's file record -> the uploaded file. Raises BadInput, also for a path outside of `uploads`: the
     record comes from the browser, and must not become a way to read other files of this machine."""
     if not file or not isinstance(file, dict) or not isinstance(file.get("path"), str):
@@ -24,7 +30,7 @@ def photo_path(file: dict[str, Any] | None, uploads: Path) -> Path:
     return path
 
 
-def photo_bytes(file: dict[str, Any] | None, uploads: Path) -> bytes:
+def photo_bytes(file: File, uploads: Path) -> bytes:
     """Gradio's file record -> the file's bytes. Raises BadInput."""
     path = photo_path(file, uploads)
     if path.stat().st_size > MAX_PHOTO_BYTES:
@@ -35,7 +41,7 @@ def photo_bytes(file: dict[str, Any] | None, uploads: Path) -> bytes:
     return path.read_bytes()
 
 
-def forget_photo(file: dict[str, Any] | None, uploads: Path) -> None:
+def forget_photo(file: File, uploads: Path) -> None:
     """Photos are not kept: what a door needs is in the roster, what a person needs is the stored crop."""
     try:
         photo_path(file, uploads).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from admin_ui.exhibits import BIN
 from admin_ui.page.markup import esc
 from admin_ui.views import ThresholdView
 
@@ -54,10 +55,11 @@ def threshold_plot(view: ThresholdView, tau: float) -> str:
         f'<div class="lk-plot-{name}">{_drawing(view, tau, size)}</div>'
         for name, size in (("wide", WIDE), ("narrow", NARROW))
     )
+    span = ", last 30 days" if view.visits else " recently"
     legend = (
         '<ul class="lk-legend"><li class="lk-fmr">strangers let in (FMR)</li>'
-        '<li class="lk-fnmr">the right person refused (FNMR)</li>'
-        '<li class="lk-rug-granted">recently let in</li><li class="lk-rug-denied">recently refused</li></ul>'
+        '<li class="lk-fnmr">the right person refused (FNMR), each with its 95 % interval</li>'
+        f'<li class="lk-rug-granted">let in here{span}</li><li class="lk-rug-denied">refused here{span}</li></ul>'
     )
     return f'<figure class="lk-plot">{drawings}<figcaption>{legend}</figcaption></figure>'
 
@@ -72,7 +74,10 @@ def _drawing(view: ThresholdView, tau: float, size: tuple[int, int]) -> str:
     parts = [
         f'<svg viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{esc(title)}">',
         *_axes(frame, ground),
-        *(_tick(frame, ground, distance, outcome) for distance, outcome in view.recent),
+        *_bars(frame, ground, view.visits),
+        *(() if view.visits else (_tick(frame, ground, distance, outcome) for distance, outcome in view.recent)),
+        _band(frame, view.taus, view.fnmr_band, "lk-fnmr"),
+        _band(frame, view.taus, view.fmr_band, "lk-fmr"),
         _curve(frame, view.taus, view.fnmr, "lk-fnmr"),
         _curve(frame, view.taus, view.fmr, "lk-fmr"),
         _marker(frame, ground, view.tau, "lk-running"),
@@ -122,6 +127,34 @@ def _curve(frame: Frame, taus: Sequence[float], rates: Sequence[float], name: st
     """Only where something was counted: a rate of nought has no place on a logarithmic axis."""
     points = [f"{frame.x(tau):.1f},{frame.y(rate):.1f}" for tau, rate in zip(taus, rates, strict=True) if rate > 0]
     return f'<polyline class="lk-curve {name}" points="{" ".join(points)}"/>'
+
+
+def _band(frame: Frame, taus: Sequence[float], ends: Sequence[tuple[float, float]], name: str) -> str:
+    """Between both ends of each interval."""
+    if not ends:
+        return ""
+    low = [f"{frame.x(tau):.1f},{frame.y(end[0]):.1f}" for tau, end in zip(taus, ends, strict=True)]
+    high = [f"{frame.x(tau):.1f},{frame.y(end[1]):.1f}" for tau, end in zip(taus, ends, strict=True)]
+    return f'<polygon class="lk-band {name}" points="{" ".join([*high, *reversed(low)])}"/>'
+
+
+def _bars(frame: Frame, ground: int, visits: Sequence[tuple[float, int, int]]) -> list[str]:
+    """Let in above refused, the fullest bin a third of the height: how many, not how rare, so on a scale of its own."""
+    shown = [one for one in visits if frame.low <= one[0] <= frame.high]
+    most = max((granted + denied for _, granted, denied in shown), default=0)
+    if not most:
+        return []
+    unit = (ground - frame.top) / 3 / most
+    width = max(frame.x(frame.low + BIN) - frame.x(frame.low) - 1, 1.0)
+    bars = []
+    for left, granted, denied in shown:
+        x, high, low = frame.x(left), granted * unit, denied * unit
+        for name, y, height in (("granted", ground - low - high, high), ("denied", ground - low, low)):
+            if height:
+                bars.append(
+                    f'<rect class="lk-bar-{name}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
+                )
+    return bars
 
 
 def _marker(frame: Frame, ground: int, tau: float, name: str) -> str:

@@ -99,6 +99,24 @@ def _dressed() -> gr.themes.Base:
 THEME: Final = _dressed()
 
 
+def photo_box(elem_id: str, height: int) -> gr.Image:
+    """Webcam or file, handed on as it is: examine() judges bytes, not what Gradio makes of them."""
+    return gr.Image(
+        label="Photo",
+        show_label=False,
+        sources=["webcam", "upload"],
+        type="filepath",
+        image_mode=None,
+        height=height,
+        buttons=[],
+        # The photo is kept as the camera sees it; only the live view is mirrored, by the style sheet.
+        webcam_options=gr.WebcamOptions(mirror=False),
+        placeholder="Drop a photo here, or click to choose one",
+        elem_id=elem_id,
+        elem_classes="lk-photo",
+    )
+
+
 def html(value: str = "", **settings: Any) -> gr.HTML:
     """An HTML component without Gradio's own prose styles: page.css dresses it."""
     return gr.HTML(value, apply_default_css=False, **settings)

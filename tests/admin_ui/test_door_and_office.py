@@ -44,6 +44,7 @@ def office(make_office: Callable[..., Office], broker: Mosquitto) -> Office:
     """Connected, with the door `front`."""
     made = make_office(broker.settings)
     made.add_door("front", "test")
+    made.keep_photos(True, "test")
     made.start()
     assert made.link.wait_connected(10)
     return made

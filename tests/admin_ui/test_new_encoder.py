@@ -16,6 +16,11 @@ from firmware_config.settings import AdminSettings
 Photo = Callable[..., bytes]
 
 
+@pytest.fixture(autouse=True)
+def _photos_are_kept(office: Office) -> None:
+    office.keep_photos(True, "boss")
+
+
 def test_everybody_moves_to_it_without_being_enrolled_again(
     office: Office,
     photo: Photo,

@@ -88,6 +88,7 @@ def test_removed_person_leaves_roster_and_disk(
 def test_templates_and_crops_lie_sealed_on_disk(
     office: Office, photo: Photo, stored_bytes: Callable[[], bytes]
 ) -> None:
+    office.keep_photos(True, "boss")
     person = office.enrol("Ada", photo(1), [], "boss").person
     verdict = office.examine(photo(1))
     assert person is not None

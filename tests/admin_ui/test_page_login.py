@@ -1,14 +1,20 @@
 """Who gets past the login, and what every answer of the page carries."""
 
+import hashlib
+import re
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from itsdangerous import TimestampSigner
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
+from admin_ui import totp
 from admin_ui.keyring import Keyring
 from admin_ui.page.guard import OPEN_PATHS
-from admin_ui.page.login import COOKIE, FREE_TRIES, LONGEST_WAIT_S, SESSION_S, Sessions, Throttle
+from admin_ui.page.login import COOKIE, FREE_TRIES, LONGEST_WAIT_S, SESSION_S, Throttle
+from admin_ui.service import Office
 from tests.page_server import ACCOUNT, PASSWORD, PageServer
 
 # The first test of the module waits for the page to start, on busy cores a minute.
@@ -47,7 +53,43 @@ def test_upload_without_session_is_refused(browser: httpx.Client) -> None:
 
 @pytest.mark.parametrize("path", sorted(OPEN_PATHS))
 def test_what_the_login_needs_is_open(browser: httpx.Client, path: str) -> None:
-    assert browser.get(path).status_code == 200
+    # A code's page that is reloaded begins anew; Prometheus is asked for its own token.
+    assert browser.get(path).status_code == {"/login/code": 303, "/metrics": 401}.get(path, 200)
+
+
+def test_prometheus_reads_with_its_token_and_learns_no_names(browser: httpx.Client, page: PageServer) -> None:
+    assert "metrics-token" in browser.get("/metrics").text
+    token = hashlib.sha256(b"latchkey-metrics-1" + Keyring(page.settings.state).session_bytes).hexdigest()[:48]
+    answer = browser.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert "latchkey_people 0\n" in answer.text
+    assert "latchkey_broker_connected 0\n" in answer.text
+    assert browser.get("/healthz").json() == {"ok": True, "broker": False}
+
+
+def test_an_account_with_codes_needs_one_after_the_password(browser: httpx.Client, page: PageServer) -> None:
+    office = Office(page.settings, default_bundle=page.bundle)
+    try:
+        password = office.add_account("olga", "viewer", "test")
+        secret = totp.untyped(office.begin_totp("olga").typed)
+        make = TOTP(secret, 6, SHA1(), 30, enforce_key_length=False)
+        now = int(time.time())
+        office.confirm_totp(make.generate(now - 30).decode(), "olga")
+        asked = browser.post("/login", data={"account": "olga", "password": password})
+        assert (asked.status_code, "set-cookie" in asked.headers) == (200, False)
+        ticket = re.search(r'name="ticket" value="([^"]+)"', asked.text)
+        assert ticket is not None
+        assert browser.get("/").status_code == 303, "a password alone is no session"
+        wrong = browser.post("/login/code", data={"ticket": ticket[1], "code": "000000"})
+        assert (wrong.status_code, "not the code of now" in wrong.text) == (401, True)
+        assert browser.post("/login/code", data={"ticket": "forged", "code": "000000"}).status_code == 401
+        right = browser.post("/login/code", data={"ticket": ticket[1], "code": make.generate(now).decode()})
+        assert (right.status_code, right.headers["location"]) == (303, "/")
+        assert browser.get("/").status_code == 200
+        twice = browser.post("/login/code", data={"ticket": ticket[1], "code": make.generate(now).decode()})
+        assert twice.status_code == 401
+    finally:
+        office.stop()
 
 
 def test_right_password_opens_the_page(browser: httpx.Client, page: PageServer) -> None:
@@ -122,24 +164,6 @@ def test_keys_are_not_served_to_who_is_logged_in(browser: httpx.Client, page: Pa
     assert keys
     for path in keys:
         assert browser.get(f"/gradio_api/file={path}").status_code in (403, 404), path
-
-
-def test_forged_and_foreign_cookies_are_no_session() -> None:
-    cookie = Sessions(b"a" * 32).open("olga")
-    assert Sessions(b"b" * 32).read(cookie) is None
-    assert Sessions(b"a" * 32).read(cookie + "x") is None
-    assert Sessions(b"a" * 32).read("") is None
-    session = Sessions(b"a" * 32).read(cookie)
-    assert session is not None
-    assert session.account == "olga"
-
-
-def test_session_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = Sessions(b"a" * 32)
-    cookie = sessions.open("olga")
-    now = TimestampSigner.get_timestamp
-    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda signer: now(signer) + SESSION_S + 2)
-    assert sessions.read(cookie) is None
 
 
 def test_throttle_doubles_the_wait_up_to_a_minute() -> None:

@@ -7,11 +7,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from admin_ui.page import markup
+from admin_ui.batch import Row
+from admin_ui.chronicle import Measure, Why
+from admin_ui.page import markup, markup_accounts, markup_events, markup_people
 from admin_ui.page.photo import MAX_PHOTO_BYTES, forget_photo, photo_bytes
 from admin_ui.page.plot import share_words, threshold_plot
+from admin_ui.reception import ActView
 from admin_ui.sentences import at_the_door
 from admin_ui.views import DoorView, EventView, PersonView, ThresholdView, Verdict
+from admin_ui.waiting import Batch
 from firmware_config.errors import BadInput
 from firmware_config.messages import Health
 
@@ -51,7 +55,15 @@ def view(tau: float = 1.0, lowest: float = 0.0) -> ThresholdView:
 
 def test_nothing_that_people_typed_becomes_html() -> None:
     texts = [
-        markup.people_list([PersonView(EVIL, EVIL, (EVIL,), NOW)]),
+        markup_people.people_list([PersonView(EVIL, EVIL, (EVIL,), NOW)], 1, NOW),
+        markup_people.card(PersonView(EVIL, EVIL, (EVIL,), NOW, kept=True), NOW),
+        markup_people.consent(1, EVIL),
+        markup_people.batch_table(Batch((Row(EVIL, EVIL, (EVIL,), sentence=EVIL),), "", 0.0)),
+        markup_accounts.acts([ActView(1, NOW, EVIL, EVIL, EVIL)]),
+        markup_accounts.password(EVIL, EVIL),
+        markup_events.why(
+            Why(event("denied", EVIL, EVIL, person=EVIL), 1.0, (EVIL,), (Measure(EVIL, 1.0, EVIL, True),))
+        ),
         markup.note(EVIL),
         markup.header(EVIL, EVIL),
         markup.verdict(Verdict(False, (EVIL,))),
@@ -117,14 +129,14 @@ def test_an_alarm_at_the_leaf_stands_out_and_says_what_to_do() -> None:
 
 
 def test_empty_lists_say_what_to_do() -> None:
-    assert "Take a photo" in markup.people_list([])
+    assert "Nobody is enrolled yet" in markup_people.people_list([], 0, NOW)
     assert "Nothing has happened" in markup.events([])
     assert "latchkey-admin door add" in markup.no_door()
 
 
 def test_long_list_is_cut_with_a_word_about_the_rest() -> None:
-    people = [PersonView(str(n), f"Person {n}", ("front",), NOW) for n in range(12)]
-    text = markup.people_list(people, shown=10)
+    people = [PersonView(str(n), f"Person {n}", ("front",), NOW) for n in range(10)]
+    text = markup_people.people_list(people, 12, NOW)
     assert text.count("<li>") == 10
     assert "and 2 more" in text
 

@@ -43,6 +43,8 @@ class Clerk:
 
     def enrol(self) -> None:
         self._number += 1
+        if not self._office.photo_rule():
+            self._office.keep_photos(True, BY)
         name = f"Zoe Number{self._number:04}x"
         self._tell(offered=name)
         photo = self._draw.choice(self._photos).read_bytes()

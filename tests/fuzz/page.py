@@ -89,7 +89,8 @@ def page(folder: Path) -> Iterator[Eat]:
         office.add_door("front", "test")
         photo, uploads = photos()[0], settings.state / "uploads"
         office.check_password = lambda account, password: False  # type: ignore[method-assign] # argon2 takes 50 ms
-        cookie = Sessions(office.session_key()).open("admin")
+        office.add_account("admin", "administrator", "test")
+        cookie = Sessions(office.session_key(), office.sessions).open("admin", "here")
         with (
             _gradios_errors() as caught,
             TestClient(create_app(office), cookies={COOKIE: cookie}, raise_server_exceptions=True) as client,

@@ -1,0 +1,126 @@
+"""Many at once: a ZIP is read with a bar, its table looked at, and nobody is saved before the yes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from admin_ui.page import markup, markup_people
+from admin_ui.page.api import account_of
+from admin_ui.page.arrival import arrival
+from admin_ui.page.photo import File, forget_photo, photo_path
+from admin_ui.page.theme import html
+from admin_ui.roles import seat
+from admin_ui.service import Office
+from admin_ui.waiting import Batch
+from firmware_config.errors import LatchkeyError
+
+LOOK_S: Final = 0.3
+"""Seconds between two looks at how far the reading is."""
+
+
+class BatchWork:
+    """Every method returns values for its outputs in the order its docstring names."""
+
+    def __init__(self, office: Office, uploads: Path) -> None:
+        self._office = office
+        self._uploads = uploads
+
+    def fill(self, request: gr.Request) -> tuple[Any, ...]:
+        """-> table, enrol, drop: what waits for this account's yes, after a reload of the browser too."""
+        account = account_of(request)
+        try:
+            return self._shown(seat(self._office, account).waiting_batch(account))
+        except LatchkeyError:
+            return "", gr.update(visible=False), gr.update(visible=False)
+
+    def read(self, file: File, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> status, file, table, enrol, drop."""
+        if file is None:
+            yield (*[gr.skip()] * 5,)
+            return
+        account, same = account_of(request), gr.skip()
+        far = [0, 0]
+        made: list[Batch | LatchkeyError] = []
+
+        def progress(done: int, of: int) -> None:
+            far[:] = [done, of]
+
+        def work() -> None:
+            try:
+                path = photo_path(file, self._uploads)
+                made.append(seat(self._office, account).read_batch(path, account, progress))
+            except LatchkeyError as error:
+                made.append(error)
+
+        # Reading tells how far it is only to who asks: it goes on beside us.
+        reading = threading.Thread(target=work, daemon=True)
+        reading.start()
+        while reading.is_alive():
+            yield markup_people.reading(*far), *[same] * 4
+            reading.join(LOOK_S)
+        forget_photo(file, self._uploads)
+        outcome = made[0] if made else None
+        if isinstance(outcome, Batch):
+            yield "", None, *self._shown(outcome)
+        else:
+            yield (
+                markup.note(str(outcome or "The page failed on this file; its log says how."), "bad"),
+                None,
+                *[same] * 3,
+            )
+
+    def enrol(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> status, table, enrol, drop."""
+        account, same = account_of(request), gr.skip()
+        yield markup.note("Saving.", busy=True), same, gr.update(interactive=False), gr.update(interactive=False)
+        ready = (gr.update(interactive=True), gr.update(interactive=True))
+        try:
+            office = seat(self._office, account)
+            change = office.enrol_batch(account)
+            shown = self._shown(office.waiting_batch(account))
+        except LatchkeyError as error:
+            yield markup.note(str(error), "bad"), same, *ready
+            return
+        yield markup.note(change.sentence, busy=True), *shown
+        for told in arrival(self._office, change, "knows them now"):
+            yield told, *[same] * 3
+        yield same, same, *ready
+
+    def drop(self, request: gr.Request) -> tuple[Any, ...]:
+        """-> status, table, enrol, drop."""
+        account = account_of(request)
+        try:
+            seat(self._office, account).drop_batch(account)
+        except LatchkeyError as error:
+            return markup.note(str(error), "bad"), *[gr.skip()] * 3
+        return markup.note("Forgotten; nobody was saved.", "good"), *self._shown(None)
+
+    def _shown(self, waits: Batch | None) -> tuple[Any, ...]:
+        if waits is None:
+            return "", gr.update(visible=False), gr.update(visible=False)
+        button = gr.update(visible=waits.good > 0, value=f"Enrol these {waits.good}", interactive=True)
+        return markup_people.batch_table(waits), button, gr.update(visible=True, interactive=True)
+
+
+def batch_panel(office: Office, uploads: Path) -> tuple[list[Any], Callable[..., Any]]:
+    """Build it -> (components to fill at load, the function that fills them)."""
+    work = BatchWork(office, uploads)
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    html(markup_people.BATCH_HELP)
+    file = gr.File(
+        label="ZIP of photos and a CSV", file_count="single", file_types=[".zip"], height=120, elem_id="lk-batch"
+    )
+    status = html(elem_id="lk-batch-status")
+    table = html(elem_id="lk-batch-table")
+    with gr.Row(elem_classes="lk-inline"):
+        enrol = gr.Button("Enrol these", variant="primary", visible=False, elem_id="lk-batch-enrol")
+        drop = gr.Button("Forget them", visible=False, elem_id="lk-batch-drop")
+    file.upload(work.read, file, [status, file, table, enrol, drop], preprocess=False, **private)
+    enrol.click(work.enrol, None, [status, table, enrol, drop], **private)
+    drop.click(work.drop, None, [status, table, enrol, drop], **private)
+    return [table, enrol, drop], work.fill

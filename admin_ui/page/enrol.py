@@ -1,0 +1,145 @@
+"""Tab Enrol: one person from webcam or file, judged before anything is saved; beside it many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from admin_ui import days
+from admin_ui.page import given, markup, markup_people
+from admin_ui.page.api import account_of
+from admin_ui.page.arrival import arrival
+from admin_ui.page.batch import batch_panel
+from admin_ui.page.keeping import keeping_panel
+from admin_ui.page.photo import File, forget_photo, photo_bytes
+from admin_ui.page.theme import html, photo_box
+from admin_ui.roles import seat
+from admin_ui.service import Office
+from admin_ui.views import LooksLike
+from firmware_config.errors import BadInput, LatchkeyError
+
+NO_CONSENT = "Have them read the text and agree, then tick the box below it. Nothing was saved."
+
+
+class EnrolWork:
+    """What the form does. Every method returns values for its outputs in the order its docstring names."""
+
+    def __init__(self, office: Office, uploads: Path) -> None:
+        self._office = office
+        self._uploads = uploads
+
+    def fill(self, request: gr.Request) -> tuple[Any, ...]:
+        """-> doors, consent text, consent, rule."""
+        office = seat(self._office, account_of(request))
+        try:
+            names = [door.name for door in office.doors()]
+            version, text = office.consent_text()
+            rule = markup_people.photo_rule(office.photo_rule())
+        except LatchkeyError as error:
+            return gr.skip(), markup.note(str(error), "bad"), gr.skip(), ""
+        ticked = gr.update(label=f"They have read this text (version {version}) and agree")
+        doors = gr.update(choices=names, value=names, visible=len(names) > 1)
+        return doors, markup_people.consent(version, text), ticked, rule
+
+    def look(self, file: File, request: gr.Request) -> tuple[Any, ...]:
+        """-> verdict, confirm, status: a new photo makes what was said about the last one old; an empty place for a
+        photo does not, for that is how enrolling ends."""
+        hidden = gr.update(value=False, visible=False)
+        if file is None:
+            return "", hidden, gr.skip()
+        try:
+            office = seat(self._office, account_of(request))
+            found, like = office.compare_photo(photo_bytes(file, self._uploads))
+        except LatchkeyError as error:
+            return markup.verdict(None, str(error)), hidden, ""
+        alike = like is not None and like.same
+        return markup.verdict(found, like=like), gr.update(value=False, visible=alike), ""
+
+    def enrol(
+        self,
+        who: str,
+        file: File,
+        doors: list[str],
+        first: str | None,
+        last: str | None,
+        agreed: bool,
+        sure: bool,
+        request: gr.Request,
+    ) -> Iterator[tuple[Any, ...]]:
+        """-> status, enrol, confirm, photo, name, verdict, consent, first, last. Nothing that was typed is lost by an
+        error."""
+        same = gr.skip()
+        account = account_of(request)
+        yield markup.note("Saving.", busy=True), gr.update(interactive=False), *[same] * 7
+        try:
+            if agreed is not True:
+                raise BadInput(NO_CONSENT)
+            change = seat(self._office, account).enrol(
+                given.text(who, "The name"),
+                photo_bytes(file, self._uploads),
+                given.texts(doors, "The doors"),
+                account,
+                confirm_duplicate=sure is True,
+                valid_from=days.first_moment(days.day(given.text(first or "", "The first day"))),
+                valid_until=days.last_moment(days.day(given.text(last or "", "The last day"))),
+                consent=True,
+            )
+        except LatchkeyError as error:
+            alike = isinstance(error, LooksLike)
+            told = markup.note(str(error), "warn" if alike else "bad")
+            asked = gr.update(visible=True) if alike else same
+            yield told, gr.update(interactive=True), asked, *[same] * 6
+            return
+        forget_photo(file, self._uploads)
+        cleared = (gr.update(value=False, visible=False), None, "", "", False, None, None)
+        yield markup.note(change.sentence, busy=True), same, *cleared
+        person = change.person.name if change.person is not None else who.strip()
+        for told in arrival(self._office, change, f"knows {person} now"):
+            yield told, *[same] * 8
+        yield same, gr.update(interactive=True), *[same] * 7
+
+
+def enrol_tab(office: Office, uploads: Path) -> list[tuple[list[Any], Callable[..., Any]]]:
+    """Build the tab inside Blocks -> pairs of components to fill at load and the function that fills them."""
+    work = EnrolWork(office, uploads)
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    with gr.Row(elem_classes="lk-columns"):
+        with gr.Column(scale=6, min_width=280, elem_classes="lk-panel"):
+            html("<h2>Enrol someone</h2>")
+            photo = photo_box("lk-photo", 340)
+            verdict = html(elem_id="lk-verdict")
+            name = gr.Textbox(label="Name", placeholder="As colleagues know them", max_lines=1, elem_id="lk-name")
+            doors = gr.CheckboxGroup(label="May use", choices=[], elem_id="lk-doors")
+            with gr.Row(elem_classes="lk-inline"):
+                first = gr.DateTime(
+                    label="First day (empty: from now)", include_time=False, type="string", elem_id="lk-first"
+                )
+                last = gr.DateTime(
+                    label="Last day (empty: no end)", include_time=False, type="string", elem_id="lk-last"
+                )
+            text = html(elem_id="lk-consent-text")
+            agreed = gr.Checkbox(label="They have read this text and agree", elem_id="lk-consent")
+            rule = html(elem_id="lk-photo-rule")
+            confirm = gr.Checkbox(
+                label="Yes, this is another person who looks alike", visible=False, elem_id="lk-confirm"
+            )
+            enrol = gr.Button("Enrol", variant="primary", elem_id="lk-enrol")
+            status = html(elem_id="lk-enrol-status")
+        with gr.Column(scale=5, min_width=280, elem_classes="lk-stack"):
+            with gr.Column(elem_classes="lk-panel"):
+                batch = batch_panel(office, uploads)
+            keeping = keeping_panel(office)
+
+    photo.change(work.look, photo, [verdict, confirm, status], preprocess=False, **private)
+    gr.on(
+        [enrol.click, name.submit],
+        work.enrol,
+        [name, photo, doors, first, last, agreed, confirm],
+        [status, enrol, confirm, photo, name, verdict, agreed, first, last],
+        preprocess=False,
+        **private,
+    )
+    return [([doors, text, agreed, rule], work.fill), batch, keeping]
