@@ -154,7 +154,7 @@ class Config(Part):
     weight_decay: float = Field(default=0.0, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
     largest_gradient: float = Field(default=5.0, ge=0)
-    """Length that a step's gradient is cut to, so that one odd batch shall not undo an hour; 0: never cut. Of stages."""
+    """Of stages: the length that a step's gradient is cut to, that one odd batch shall not undo an hour; 0: never."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     average: float = Field(default=0.0, ge=0, lt=1)
     """Decay a step of averaged weights, which are then the result; 0: none."""
