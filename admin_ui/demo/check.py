@@ -1,4 +1,4 @@
-"""`latchkey-admin demo --check`: ten people enrolled through the page, sixty walk-ups, one line of JSON.
+"""`latchkey-admin demo --check`: twenty people enrolled through the page, sixty walk-ups, one line of JSON.
 
 Two doors with thirty walk-ups each, side by side: one visit must end (a second without a face) before the next
 one begins, so sixty in a row at one door would take twice as long.
@@ -18,7 +18,7 @@ from admin_ui.demo.tally import OWNERS_WANTED, Tally, name_of, percentiles
 from device.demo_camera import parse_demo, walkup_script
 from firmware_config.errors import BadState
 
-OWNERS: Final = range(31, 41)
+OWNERS: Final = range(21, 41)
 STRANGERS: Final = "1-20"
 """AT&T numbers. The default encoder never saw anybody of the AT&T set."""
 
@@ -44,7 +44,7 @@ def check(port: int, *, embedded_broker: bool = False, owners_wanted: float = OW
     """-> exit code: 0 when no stranger and at least the wanted share of the owners got in.
 
     Raises BadState, LostLink, OSError.
-    The JSON's enrol_to_door_ms is the median, over the ten people, of the time from handing a photo to the page until
+    The JSON's enrol_to_door_ms is the median, over the twenty people, of the time from handing a photo to the page until
     the page says that every door runs the new list; frame_to_unlock_ms goes from the deciding frame's capture to the
     unlock being handed to the socket.
     """
