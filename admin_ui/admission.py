@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -85,6 +87,34 @@ class Admission(Premises):
                 self._carry(folder, name, broker or self._broker_of_doors(), lock_broker)
                 record_act(session, by, "renew_door", name)
         return folder
+
+    def fetch_pairing(self, name: str, by: str) -> bytes:
+        """The pairing folder of a door that add_door or renew_door made, as a ZIP, once: then it is destroyed here, for
+        whoever has it is the door. Raises BadInput where there is none (any more)."""
+        with self._changing:
+            Topics(self.site, name)  # raises for what is no name: it becomes a path below
+            folders = [self._pairing_folder(name), self._pairing_folder(f"{name}.renewed")]
+            folder = next((one for one in reversed(folders) if one.is_dir()), None)
+            if folder is None:
+                raise BadInput(
+                    f"The pairing folder of {name} was fetched already, or {name} is no door. Renew its certificates "
+                    "to get another one."
+                )
+            stream = io.BytesIO()
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+                for path in sorted(folder.rglob("*")):
+                    if path.is_file():
+                        archive.write(path, path.relative_to(folder))
+            with self.store.write() as session:
+                record_act(session, by, "fetch_pairing", name)
+            shutil.rmtree(folder)
+        return stream.getvalue()
+
+    def waiting_pairings(self) -> list[str]:
+        """Doors whose pairing folder was not fetched yet, sorted."""
+        folder = self._pairing_folder("x").parent
+        names = {path.name.removesuffix(".renewed") for path in folder.glob("*") if path.is_dir()}
+        return sorted(names & set(self._door_names()))
 
     def revoke_door(self, name: str, by: str) -> tuple[str, ...]:
         """Make a door and its lock worthless: certificates revoked, its lines in the broker's ACL gone, keys and

@@ -55,9 +55,40 @@ class Doorkeeping(Premises):
         with self.store.write() as session:
             find_door(session, door)
             record_act(session, by, "unlock", f"{door}: {why[:256]}" if why else door)
-        answer = self.link.ask_unlock(door, by, why)
+        answer = self.link.ask(door, "unlock", by, why)
         sentence = f"{door} is unlocked." if answer.ok else answer.sentence or f"{door} refused: {answer.reason}."
         return UnlockAnswer(answer.ok, answer.reason, sentence)
+
+    def look_through(self, door: str, by: str) -> bytes:
+        """The camera's picture of now, a JPEG; kept nowhere. Raises DoorOffline when it cannot be asked or does not
+        answer in 3 s, or its camera gives none."""
+        with self.store.write() as session:
+            find_door(session, door)
+            record_act(session, by, "look_through", door)
+        answer = self.link.ask(door, "look", by)
+        if not answer.ok or not answer.image:
+            raise DoorOffline(answer.sentence or f"{door} gives no picture: {answer.reason}.")
+        return answer.image
+
+    def lock_down(self, door: str, by: str, why: str = "") -> Change:
+        """Let nobody in at this door, by face, page or Home Assistant, until it is released; a door that is away learns
+        of it when it is back. Raises BadInput."""
+        return self._lock_down(door, True, by, why)
+
+    def release(self, door: str, by: str, why: str = "") -> Change:
+        """End a lockdown. Raises BadInput."""
+        return self._lock_down(door, False, by, why)
+
+    def _lock_down(self, door: str, down: bool, by: str, why: str) -> Change:
+        said = f"{door} is locked down: it lets nobody in." if down else f"{door} is released: it lets people in again."
+        with self._changing:
+            with self.store.write() as session:
+                row = find_door(session, door)
+                policy = Policy.model_validate(row.policy)
+                self._desk.roll(session, [row], policy.model_copy(update={"locked_down": down}))
+                record_act(session, by, "lock_down" if down else "release", f"{door}: {why[:256]}" if why else door)
+            news = self._desk.send([door])
+        return Change(said, news)
 
     def overtake(self, by: str, why: str) -> int:
         """Number every door's list past any that it may have had from a store that is lost -> how many doors.

@@ -20,6 +20,7 @@ def door_view(row: DoorRow, people: int, seen: Presence, why_down: str, ending: 
     about its certificates."""
     applied = seen.applied or (Applied.model_validate(row.applied) if row.applied else None)
     online = seen.online and not why_down
+    policy = Policy.model_validate(row.policy)
     return DoorView(
         name=row.name,
         online=online,
@@ -28,11 +29,12 @@ def door_view(row: DoorRow, people: int, seen: Presence, why_down: str, ending: 
         people=people,
         encoder_id=applied.encoder_id if applied else "",
         model_version=applied.model_version if applied else "",
-        tau=Policy.model_validate(row.policy).tau,
+        tau=policy.tau,
         lock=seen.lock,
         refused=_refusal(applied),
         problems=(*_problems(row, seen, applied, why_down), *ending),
         health=seen.health,
+        locked_down=policy.locked_down,
     )
 
 

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from admin_ui.intake import Intake
 from admin_ui.keyring import DoorKeys
@@ -47,6 +47,8 @@ TRY_AGAIN: Final = ("spent_challenge", "stale_challenge")
 LARGEST: Final = 2 * SMALL
 """Bytes: all that a door says is SMALL, sealed or not. Checked before it waits: one door that went bad must not take
 the page's memory with QUEUE_MESSAGES of whatever size the broker lets through."""
+LARGEST_ANSWER: Final = 2 * Answer.max_bytes
+"""Bytes: a picture is in some. None waits: it is read at once, or nobody has asked for it."""
 LEAVES: Final = ("availability", "health", "applied", "event", "challenge", "answer", "lock/state")
 RETAINED: Final = (
     *("roster", "model", "availability", "health", "applied", "challenge"),
@@ -147,20 +149,20 @@ class PageLink:
         with self._changed:
             return self._changed.wait_for(test, timeout_s)
 
-    def ask_unlock(self, door: str, by: str, why: str) -> Answer:
-        """Ask a door to unlock, now: sealed, with the door's own fresh challenge, never queued. Asked again, once,
-        where the challenge was used up on the way.
+    def ask(self, door: str, action: Literal["unlock", "look"], by: str, why: str = "") -> Answer:
+        """Ask a door to do something, now: sealed, with the door's own fresh challenge, never queued. Asked again,
+        once, where the challenge was used up on the way.
 
         Raises DoorOffline where the door cannot be asked or does not answer.
         """
-        answer = self._ask_unlock(door, by, why)
-        return self._ask_unlock(door, by, why) if answer.reason in TRY_AGAIN else answer
+        answer = self._ask(door, action, by, why)
+        return self._ask(door, action, by, why) if answer.reason in TRY_AGAIN else answer
 
-    def _ask_unlock(self, door: str, by: str, why: str) -> Answer:
+    def _ask(self, door: str, action: Literal["unlock", "look"], by: str, why: str) -> Answer:
         topics = Topics(self._site, door)
         keys = self._desk.door_keys(door)
         challenge = self._fresh_challenge(door)
-        ask = Ask(id=secrets.token_hex(16), challenge=challenge, action="unlock", by=by[:128], why=why[:256])
+        ask = Ask(id=secrets.token_hex(16), challenge=challenge, action=action, by=by[:128], why=why[:256])
         with self._changed:
             self._answers[ask.id] = None
         try:
@@ -199,8 +201,9 @@ class PageLink:
     def _receive(self, message: Incoming) -> None:
         try:
             topics, leaf = Topics.split(message.topic)
-            if len(message.payload) > LARGEST:
-                raise MessageRefused(message.topic, f"{len(message.payload)} bytes, at most {LARGEST} are read.")
+            most = LARGEST_ANSWER if leaf == "answer" else LARGEST
+            if len(message.payload) > most:
+                raise MessageRefused(message.topic, f"{len(message.payload)} bytes, at most {most} are read.")
             keys = self._keys(topics.door)
             if keys is not None:
                 self._hear(topics, leaf, message, keys)

@@ -40,18 +40,28 @@ class NotAllowed(BadInput):
 _VIEWER: Final = (
     *("people", "find_people", "person", "portrait", "photo_rule", "consent_text", "doors", "door", "wait_applied"),
     *("events", "find_events", "event_why", "export_events", "verify_audit"),
-    *("threshold", "explain_tau", "evidence", "expected", "replay"),
+    *("threshold", "explain_tau", "evidence", "expected", "replay", "models", "model_in_force"),
     # Of one's own account, never of another's.
     *("change_password", "begin_totp", "confirm_totp", "end_totp", "own_account"),
 )
 _OPERATOR: Final = (
-    *("examine", "compare_photo", "enrol", "add_photo", "unlock"),
+    *("examine", "compare_photo", "enrol", "add_photo", "unlock", "lock_down", "look_through"),
     *("read_batch", "waiting_batch", "enrol_batch", "drop_batch"),
 )
 _ADMINISTRATOR: Final = (
     *("set_doors", "edit_person", "suspend", "remove", "export_person", "keep_photos", "set_consent_text"),
-    *("set_tau", "undo_tau", "follow_gallery", "add_door", "revoke_door", "renew_door"),
-    *("ship_model", "who_comes_again", "prune_events", "accept_audit", "acts"),
+    *(
+        "set_tau",
+        "undo_tau",
+        "release",
+        "fetch_pairing",
+        "waiting_pairings",
+        "follow_gallery",
+        "add_door",
+        "revoke_door",
+        "renew_door",
+    ),
+    *("read_model", "ship_model", "ship_file", "ship_again", "who_comes_again", "prune_events", "accept_audit", "acts"),
     *("accounts", "add_account", "set_role", "reset_password", "reset_totp", "remove_account"),
     *("let_home_assistant_unlock", "may_home_assistant_unlock"),
 )

@@ -56,6 +56,13 @@ class Shelf:
         write_atomic(self._path(bundle.manifest.encoder_id), signed)
         return Shelved(bundle, signed)
 
+    def kept(self, encoder_id: str) -> bytes:
+        """The file of a bundle that was shipped. Raises BadState."""
+        try:
+            return self._path(encoder_id).read_bytes()
+        except OSError as error:
+            raise BadState(f"The file of that encoder is not on the shelf any more ({error.strerror}).") from error
+
     def in_force(self, store: Store) -> Shelved:
         """The bundle in force; on a new site the default becomes it. Raises BadState, BundleRefused."""
         with store.read() as session:

@@ -137,6 +137,7 @@ class DoorView:
     refused: str
     problems: tuple[str, ...]
     health: Health | None = None
+    locked_down: bool = False
 
     @property
     def in_step(self) -> bool:

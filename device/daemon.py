@@ -23,6 +23,7 @@ from device.attention import Attention
 from device.camera import Frame
 from device.decide import FRESH_S, Decider, Decision
 from device.doorman import Doorman
+from device.glimpse import Glimpse
 from device.health import Reporter, examine, software_version, status_line, with_measures
 from device.homeassistant import HomeAssistant
 from device.inbox import Inbox
@@ -85,6 +86,7 @@ class Daemon:
         self._outfit = outfit or Outfit()
         self._notifier = Notifier()
         self._times = StageRing()
+        self._glimpse = Glimpse()
         self._reporter = Reporter()
         self._recent: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
         self._errors_told = Seldom(ERROR_EVENT_S)
@@ -127,6 +129,7 @@ class Daemon:
         frame = self._camera.newest(FRAME_WAIT_S)
         if frame is None:
             return False
+        self._glimpse.see(frame)
         taken = time.monotonic()
         wanted = self._attention.wants(frame.image, frame.captured_at)
         stage_ms = before_look(frame, taken, time.monotonic())
@@ -240,7 +243,8 @@ class Daemon:
     def _start_link(self, started: ExitStack) -> None:
         house = HomeAssistant(self._link, self._holdings, self._journal, self._opener)
         self._inbox = Inbox(
-            self._link, self._holdings, self._journal, self._doorman, house, self._opener.open, self._adopt
+            *(self._link, self._holdings, self._journal, self._doorman, house, self._opener.open, self._adopt),
+            look=self._glimpse.jpeg,
         )
         self._link.say_applied(self._holdings.applied())
         self._link.say_discovery(software_version())

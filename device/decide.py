@@ -32,10 +32,10 @@ QUALITY_PATIENCE_S: Final = 2.0
 NO_ROSTER_WINDOW: Final = 5
 """Frames until a door without a roster says so; Policy's default window."""
 
-TELLING: Final = (Reason.NOT_VALID_NOW, Reason.UNDER_GUARD, Reason.AMBIGUOUS, Reason.UNKNOWN_FACE)
+TELLING: Final = (Reason.LOCKED_DOWN, Reason.NOT_VALID_NOW, Reason.UNDER_GUARD, Reason.AMBIGUOUS, Reason.UNKNOWN_FACE)
 """Reasons of a judged frame, the one that says most first: it decides between reasons met equally often."""
 
-ABOUT_SOMEBODY: Final = (Reason.GRANTED, *TELLING[:3])
+ABOUT_SOMEBODY: Final = (Reason.GRANTED, *TELLING[:4])
 """Reasons that are about one enrolled person, who is named with them."""
 
 
@@ -207,7 +207,9 @@ class Decider:
             return Reason.AMBIGUOUS
         early = person.valid_from is not None and wall < person.valid_from
         late = person.valid_until is not None and wall >= person.valid_until
-        return Reason.NOT_VALID_NOW if early or late else Reason.GRANTED
+        if early or late:
+            return Reason.NOT_VALID_NOW
+        return Reason.LOCKED_DOWN if policy.locked_down else Reason.GRANTED
 
     def _grant(self, visit: _Visit, newest: _Ballot, now: float) -> Decision | None:
         if newest.says is not Reason.GRANTED or newest.seen.match is None or self._roster is None:

@@ -110,6 +110,8 @@ class HomeAssistant:
         roster = self._holdings.active.roster
         if roster is None or not roster.policy.allow_home_assistant_unlock:
             return "not_allowed"
+        if roster.policy.locked_down and asked.command == "UNLOCK":
+            return "locked_down"
         if asked.command == "UNLOCK":
             up_for_s = self._link.connection.up_for_s
             if up_for_s < SETTLE_S:

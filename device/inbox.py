@@ -17,7 +17,7 @@ from device.seldom import Seldom
 from firmware_config.broker import Incoming
 from firmware_config.events import EventDetail
 from firmware_config.face import Reason
-from firmware_config.messages import Answer, LockResult, MessageRefused, decode
+from firmware_config.messages import Answer, Ask, LockResult, MessageRefused, decode
 
 log = logging.getLogger("latchkey.inbox")
 
@@ -44,8 +44,10 @@ class Inbox:
         unlock: Callable[[int], Reason | None],
         adopted: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        look: Callable[[], bytes] = lambda: b"",
     ) -> None:
-        """unlock: hold_ms -> None or why not. adopted: called when another roster or encoder is in force."""
+        """unlock: hold_ms -> None or why not. adopted: called when another roster or encoder is in force. look: the
+        camera's newest picture as a JPEG, b"" where there is none."""
         self._link = link
         self._holdings = holdings
         self._journal = journal
@@ -53,6 +55,7 @@ class Inbox:
         self._house = house
         self._unlock = unlock
         self._adopted = adopted
+        self._look = look
         self._seldom = Seldom(REFUSED_AGAIN_S)
         self._refused_by_lock = ""
         self._unsaved: dict[str, bytes] = {}
@@ -106,9 +109,14 @@ class Inbox:
         ask = self._link.take_ask(message)
         if ask is None:
             return
+        if ask.action == "look":
+            self._show(ask)
+            return
         roster = self._holdings.active.roster
         if roster is None or not roster.policy.allow_remote_unlock:
             reason, sentence = "not_allowed", "This door's rules do not allow it to be opened from the page."
+        elif roster.policy.locked_down:
+            reason, sentence = str(Reason.LOCKED_DOWN), "The door is locked down; an administrator releases it first."
         else:
             refused = self._unlock(roster.policy.hold_ms)
             reason = str(refused) if refused else ""
@@ -121,6 +129,14 @@ class Inbox:
         else:
             log.info("Opened from the page; the audit says by whom.")
             self._journal.tell("notice", "remote_unlock", by)
+
+    def _show(self, ask: Ask) -> None:
+        """Whoever looks through the camera stands in the audit, as whoever opens the door does."""
+        image = self._look()
+        reason = "" if image else str(Reason.CAMERA_LOST)
+        sentence = "" if image else "The camera gives no picture; look at its cable."
+        self._link.answer(Answer(id=ask.id, ok=not reason, reason=reason, sentence=sentence, image=image))
+        self._journal.tell("notice", "looked_through", EventDetail(by=ask.by, why=ask.why))
 
     def _hear_lock(self, message: Incoming) -> None:
         if message.retained:

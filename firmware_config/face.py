@@ -42,6 +42,7 @@ class Reason(str, Enum):
     TURNED_AWAY = "turned_away"
     POOR_PICTURE = "poor_picture"
     NOT_VALID_NOW = "not_valid_now"
+    LOCKED_DOWN = "locked_down"
     UNDER_GUARD = "under_guard"
     STALE_FRAME = "stale_frame"
     NO_ROSTER = "no_roster"

@@ -239,15 +239,18 @@ class Ask(Message):
 
     id: Hex32
     challenge: Hex32
-    action: Literal["unlock"]
+    action: Literal["unlock", "look"]
+    """look: the camera's newest picture; nothing moves."""
     by: str = Field(max_length=128)
     why: str = Field(default="", max_length=256)
 
 
 class Answer(Message):
-    """Topic answer, sealed. `ok` false: `reason` is a code, `sentence` for a person."""
+    """Topic answer, sealed. `ok` false: `reason` is a code, `sentence` for a person. image: a JPEG, for a look."""
 
+    max_bytes: ClassVar[int] = 8 * SMALL
     id: Hex32
     ok: bool
     reason: str = ""
     sentence: str = ""
+    image: bytes = b""

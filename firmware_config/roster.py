@@ -50,6 +50,9 @@ class Policy(Message):
     guard_misses: int = Field(default=5, ge=2, le=100)
     guard_window_s: float = Field(default=60.0, ge=1, le=3600)
     guard_hold_s: float = Field(default=300.0, ge=1, le=3600)
+    locked_down: bool = False
+    """Nobody is let in, by whatever way, until an administrator releases the door. A way out is no way in: the exit
+    button goes on working."""
     allow_remote_unlock: bool = True
     allow_home_assistant_unlock: bool = False
 

@@ -53,6 +53,7 @@ from admin_ui.page.events import events_tab
 from admin_ui.page.guard import Guard
 from admin_ui.page.health import add_health
 from admin_ui.page.login import Sessions, add_login
+from admin_ui.page.models import models_tab
 from admin_ui.page.people import people_tab
 from admin_ui.page.photo import MAX_UPLOAD_BYTES
 from admin_ui.page.theme import HEAD, THEME, html
@@ -162,12 +163,14 @@ def _blocks(office: Office, uploads: Path) -> Any:
                 people = people_tab(office, uploads, people_page)
             with gr.Tab("Enrol", id="enrol") as enrol_page:
                 enrol = enrol_tab(office, uploads)
-            with gr.Tab("Door", id="door"):
+            with gr.Tab("Doors", id="door"):
                 door = door_tab(office)
             with gr.Tab("Events", id="events") as events_page:
                 events = events_tab(office, events_page)
             with gr.Tab("Threshold", id="threshold") as threshold_page:
                 threshold = threshold_tab(office, threshold_page)
+            with gr.Tab("Models", id="models"):
+                models = models_tab(office, uploads)
             with gr.Tab("Accounts", id="accounts"):
                 accounts = accounts_tab(office)
 
@@ -180,7 +183,7 @@ def _blocks(office: Office, uploads: Path) -> Any:
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(greet, None, [top, enrol_page], **quiet)
-        for outputs, fill in (people, *enrol, door, events, threshold, accounts):
+        for outputs, fill in (people, *enrol, door, events, threshold, models, accounts):
             blocks.load(fill, None, outputs, **quiet)
     blocks.queue(default_concurrency_limit=CALLS_AT_ONCE, max_size=256)
     return blocks

@@ -40,7 +40,7 @@ def _arrived(door: DoorView, generation: int, deed: str) -> str:
     if not door.online:
         return markup.note(f"Saved. {door.name} is offline; it takes the list as soon as it is back.", "warn")
     return markup.note(
-        f"Saved and sent, but {door.name} has not said yet that it runs list {generation}. The Door tab shows "
+        f"Saved and sent, but {door.name} has not said yet that it runs list {generation}. The Doors tab shows "
         "when it does.",
         "warn",
     )

@@ -1,16 +1,18 @@
-"""Tab Door: how the door is, what happens there, and unlocking it from the desk."""
+"""Tab Doors: a card each, what happens there, unlocking and locking down, and pairing a new one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import gradio as gr
 
-from admin_ui.page import markup
+from admin_ui.page import given, markup, markup_doors
 from admin_ui.page.api import account_of
+from admin_ui.page.arrival import arrival
 from admin_ui.page.theme import html
-from admin_ui.roles import seat
+from admin_ui.roles import AccountRole, seat
 from admin_ui.service import Office
 from firmware_config.errors import LatchkeyError
 
@@ -25,16 +27,25 @@ class DoorWork:
     def __init__(self, office: Office) -> None:
         self._office = office
 
-    def fill(self, request: gr.Request) -> tuple[Any, str, str]:
-        """-> chooser, state, feed."""
-        names = [door.name for door in seat(self._office, account_of(request)).doors()]
-        first = names[0] if names else None
-        return gr.update(choices=names, value=first, visible=len(names) > 1), *self._render(first, request)
+    def fill(self, request: gr.Request) -> tuple[Any, ...]:
+        """-> chooser, state, feed, acting, administration, fetch."""
+        account = account_of(request)
+        try:
+            office = seat(self._office, account)
+            names = [door.name for door in office.doors()]
+            role = office.own_account(account).role
+            fetch = self._fetch(account) if role is AccountRole.ADMINISTRATOR else ""
+        except LatchkeyError as error:
+            return gr.skip(), markup.note(str(error), "bad"), "", gr.skip(), gr.skip(), ""
+        chooser = gr.update(choices=names, value=names[0] if names else None, visible=len(names) > 1)
+        acting = gr.update(visible=role.covers(AccountRole.OPERATOR) and bool(names))
+        administers = gr.update(visible=role is AccountRole.ADMINISTRATOR)
+        return chooser, *self._render(request), acting, administers, fetch
 
-    def tick(self, name: str | None, before: tuple[str, str], request: gr.Request) -> tuple[Any, Any, Any]:
+    def tick(self, before: tuple[str, str], request: gr.Request) -> tuple[Any, Any, Any]:
         """-> state, feed, seen. What has not changed is not sent again: a page that is being read must not
         flicker or lose a selection."""
-        now = self._render(name, request)
+        now = self._render(request)
         fresh = [new if new != old else gr.skip() for new, old in zip(now, before, strict=True)]
         return fresh[0], fresh[1], now if now != tuple(before) else gr.skip()
 
@@ -42,19 +53,78 @@ class DoorWork:
         """-> answer, why."""
         if not name:
             return markup.note("There is no door to unlock yet.", "bad"), gr.skip()
+        account = account_of(request)
         try:
-            said = seat(self._office, account_of(request)).unlock(name, account_of(request), reason.strip())
+            said = seat(self._office, account).unlock(name, account, given.text(reason or "", "The reason").strip())
         except LatchkeyError as error:
             return markup.note(str(error), "bad"), gr.skip()
         return markup.note(said.sentence, "good" if said.ok else "bad"), "" if said.ok else gr.skip()
 
-    def _render(self, name: str | None, request: gr.Request) -> tuple[str, str]:
-        if not name:
-            return markup.no_door(), ""
+    def lock_down(self, name: str | None, reason: str, request: gr.Request) -> Iterator[str]:
+        """-> answer."""
+        account = account_of(request)
+        yield from self._policy(lambda: seat(self._office, account).lock_down(name or "", account, reason or ""))
+
+    def release(self, name: str | None, reason: str, request: gr.Request) -> Iterator[str]:
+        """-> answer."""
+        account = account_of(request)
+        yield from self._policy(lambda: seat(self._office, account).release(name or "", account, reason or ""))
+
+    def _policy(self, change: Callable[[], Any]) -> Iterator[str]:
+        yield markup.note("Sending.", busy=True)
+        try:
+            done = change()
+        except LatchkeyError as error:
+            yield markup.note(str(error), "bad")
+            return
+        for told in arrival(self._office, done, "has it now"):
+            yield markup.note(done.sentence, "warn") + told
+
+    def look(self, name: str | None, request: gr.Request) -> str:
+        """-> glimpse."""
+        account = account_of(request)
+        try:
+            jpeg = seat(self._office, account).look_through(name or "", account)
+        except LatchkeyError as error:
+            return markup.note(str(error), "bad")
+        return markup_doors.glimpse(base64.b64encode(jpeg).decode("ascii"))
+
+    def pair(self, name: str, request: gr.Request) -> tuple[Any, ...]:
+        """-> status, name, fetch, chooser."""
+        account = account_of(request)
+        try:
+            office = seat(self._office, account)
+            office.add_door(given.text(name or "", "The name").strip(), account)
+            told = markup.note(f"{name.strip()} is made. Fetch its pairing folder now: it is given once.", "good")
+            names = [door.name for door in office.doors()]
+        except LatchkeyError as error:
+            return markup.note(str(error), "bad"), *[gr.skip()] * 3
+        chooser = gr.update(choices=names, value=names[0], visible=len(names) > 1)
+        return told, "", self._fetch(account), chooser
+
+    def revoke(self, name: str | None, typed: str, request: gr.Request) -> tuple[Any, ...]:
+        """-> status, typed, fetch, chooser."""
+        account = account_of(request)
+        try:
+            office = seat(self._office, account)
+            if not name or typed.strip() != name:
+                return markup.note("Type the door's name to revoke it. Nothing was changed.", "bad"), *[gr.skip()] * 3
+            told = markup.note(" ".join(office.revoke_door(name, account)), "good")
+            names = [door.name for door in office.doors()]
+        except LatchkeyError as error:
+            return markup.note(str(error), "bad"), *[gr.skip()] * 3
+        chooser = gr.update(choices=names, value=names[0] if names else None, visible=len(names) > 1)
+        return told, "", self._fetch(account), chooser
+
+    def _fetch(self, account: str) -> str:
+        return markup_doors.fetch(seat(self._office, account).waiting_pairings())
+
+    def _render(self, request: gr.Request) -> tuple[str, str]:
         try:
             office = seat(self._office, account_of(request))
-            door, link = office.door(name), self._office.link_sentence()
-            return markup.door_card(door, link), markup.events(office.events(name, EVENTS_SHOWN))
+            doors, link = office.doors(), self._office.link_sentence()
+            cards = "".join(markup.door_card(door, link) for door in doors) or markup.no_door()
+            return cards, markup.events(office.events("", EVENTS_SHOWN), place=len(doors) > 1)
         except LatchkeyError as error:
             return markup.note(str(error), "bad"), ""
 
@@ -63,35 +133,66 @@ def door_tab(office: Office) -> tuple[list[Any], Callable[..., Any]]:
     """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
     work = DoorWork(office)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    chosen = gr.Dropdown(label="Door", choices=[], visible=False, elem_id="lk-door-choice")
     with gr.Row(elem_classes="lk-columns"):
         with gr.Column(scale=6, min_width=280, elem_classes="lk-stack"):
             with gr.Column(elem_classes="lk-panel"):
                 state = html(elem_id="lk-door-state")
-            with gr.Column(elem_classes="lk-panel"):
+            with gr.Column(elem_classes="lk-panel", visible=False) as acting:
                 html(
-                    "<h2>Unlock from here</h2><p class='lk-quiet'>The door opens once, for its usual time. Your name "
-                    "and the reason are recorded.</p>"
+                    "<h2>Act from here</h2><p class='lk-quiet'>Unlocking opens once, for the door's usual time; "
+                    "locking down lets nobody in until an administrator releases it. Your name and the reason are "
+                    "recorded.</p>"
+                )
+                chosen = gr.Dropdown(label="Door", choices=[], visible=False, elem_id="lk-door-choice")
+                why = gr.Textbox(
+                    show_label=False,
+                    placeholder="Reason: a courier, a forgotten badge",
+                    max_lines=1,
+                    max_length=200,
+                    container=False,
+                    elem_id="lk-why",
+                )
+                with gr.Row(elem_classes="lk-inline lk-wrap"):
+                    unlock = gr.Button("Unlock", variant="primary", min_width=110, elem_id="lk-unlock")
+                    down = gr.Button("Lock down", variant="stop", min_width=110, elem_id="lk-lock-down")
+                    release = gr.Button("Release", min_width=110, elem_id="lk-release")
+                    look = gr.Button("Who is there?", min_width=110, elem_id="lk-look")
+                answer = html(elem_id="lk-unlock-status")
+                glimpse = html(elem_id="lk-glimpse")
+            with gr.Column(elem_classes="lk-panel", visible=False) as administration:
+                html(
+                    "<h2>Pair a door</h2><p class='lk-quiet'>A new door gets keys and a list of its own. Its pairing "
+                    "folder is given once: carry it to the door's computer and to the lock.</p>"
                 )
                 with gr.Row(elem_classes="lk-inline"):
-                    why = gr.Textbox(
+                    name = gr.Textbox(
                         show_label=False,
-                        placeholder="Reason: a courier, a forgotten badge",
+                        placeholder="Name: a-z, 0-9, -",
                         max_lines=1,
-                        max_length=200,
                         container=False,
-                        scale=4,
-                        elem_id="lk-why",
+                        elem_id="lk-pair",
                     )
-                    unlock = gr.Button("Unlock", variant="primary", scale=1, min_width=120, elem_id="lk-unlock")
-                answer = html(elem_id="lk-unlock-status")
+                    pair = gr.Button("Make it", min_width=110, elem_id="lk-pair-button")
+                fetch = html(elem_id="lk-fetch")
+                with gr.Accordion("Revoke a door", open=False):
+                    html(
+                        "<p class='lk-quiet'>For one that was stolen or given away: its certificates, keys and lists "
+                        "are worth nothing afterwards. The door chosen above; type its name.</p>"
+                    )
+                    typed = gr.Textbox(show_label=False, container=False, max_lines=1, elem_id="lk-revoke-typed")
+                    revoke = gr.Button("Revoke it", variant="stop", elem_id="lk-revoke")
+                paired = html(elem_id="lk-pair-status")
         with gr.Column(scale=5, min_width=280, elem_classes="lk-panel"):
-            html("<h2>What happens at the door</h2>")
+            html("<h2>What happens at the doors</h2>")
             feed = html(elem_id="lk-events")
     seen = gr.State(("", ""))
     timer = gr.Timer(TICK_S)
 
-    timer.tick(work.tick, [chosen, seen], [state, feed, seen], queue=False, **private)
-    chosen.change(work.tick, [chosen, seen], [state, feed, seen], queue=False, **private)
+    timer.tick(work.tick, seen, [state, feed, seen], queue=False, **private)
     gr.on([unlock.click, why.submit], work.unlock, [chosen, why], [answer, why], **private)
-    return [chosen, state, feed], work.fill
+    down.click(work.lock_down, [chosen, why], answer, **private)
+    release.click(work.release, [chosen, why], answer, **private)
+    look.click(work.look, chosen, glimpse, **private)
+    gr.on([pair.click, name.submit], work.pair, name, [paired, name, fetch, chosen], **private)
+    revoke.click(work.revoke, [chosen, typed], [paired, typed, fetch, chosen], **private)
+    return [chosen, state, feed, acting, administration, fetch], work.fill

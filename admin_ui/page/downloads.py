@@ -17,7 +17,7 @@ CSV = "text/csv; charset=utf-8"
 
 
 def add_downloads(app: FastAPI, office: Office) -> None:
-    """/portrait/ID.png, /batch.csv, /events.csv and /person/ID.json."""
+    """/portrait/ID.png, /batch.csv, /events.csv, /person/ID.json and /pairing/DOOR.zip."""
 
     @app.get("/portrait/{person_id}.png", include_in_schema=False)
     def portrait(person_id: str, request: Request) -> Response:
@@ -43,6 +43,13 @@ def add_downloads(app: FastAPI, office: Office) -> None:
         asked = dict(request.query_params)
         table = _told(lambda: seat(office, account).export_events(query_of(asked), account))
         return _file(table, "latchkey-events.csv", CSV)
+
+    @app.post("/pairing/{door}.zip", include_in_schema=False)
+    def pairing(door: str, request: Request) -> Response:
+        # A post, for it can be done once only: nothing that prefetches addresses may take it.
+        account = account_of(request)
+        data = _told(lambda: seat(office, account).fetch_pairing(door, account))
+        return _file(data, f"latchkey-{door}.zip", "application/zip")
 
     @app.get("/person/{person_id}.json", include_in_schema=False)
     def person(person_id: str, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,18 @@ class EnrolWork:
         self._uploads = uploads
 
     def fill(self, request: gr.Request) -> tuple[Any, ...]:
-        """-> doors, consent text, consent, rule."""
+        """-> doors, consent text, consent, rule, place."""
         office = seat(self._office, account_of(request))
         try:
             names = [door.name for door in office.doors()]
             version, text = office.consent_text()
             rule = markup_people.photo_rule(office.photo_rule())
         except LatchkeyError as error:
-            return gr.skip(), markup.note(str(error), "bad"), gr.skip(), ""
+            return gr.skip(), markup.note(str(error), "bad"), gr.skip(), "", gr.skip()
         ticked = gr.update(label=f"They have read this text (version {version}) and agree")
         doors = gr.update(choices=names, value=names, visible=len(names) > 1)
-        return doors, markup_people.consent(version, text), ticked, rule
+        place = gr.update(choices=names, value=names[0] if names else None)
+        return doors, markup_people.consent(version, text), ticked, rule, place
 
     def look(self, file: File, request: gr.Request) -> tuple[Any, ...]:
         """-> verdict, confirm, status: a new photo makes what was said about the last one old; an empty place for a
@@ -57,6 +59,23 @@ class EnrolWork:
             return markup.verdict(None, str(error)), hidden, ""
         alike = like is not None and like.same
         return markup.verdict(found, like=like), gr.update(value=False, visible=alike), ""
+
+    def from_door(self, door: str | None, request: gr.Request) -> tuple[Any, Any]:
+        """-> photo, status: what the door's camera sees now, as if it had been chosen as a file."""
+        account = account_of(request)
+        try:
+            jpeg = seat(self._office, account).look_through(door or "", account)
+        except LatchkeyError as error:
+            return gr.skip(), markup.note(str(error), "bad")
+        path = self._uploads / f"door-{secrets.token_hex(8)}.jpg"
+        path.touch(mode=0o600)
+        path.write_bytes(jpeg)
+        return str(path), ""
+
+    def sweep(self) -> None:
+        """Gradio has a copy of its own in its folder, which is erased with the form's other photos."""
+        for path in self._uploads.glob("door-*.jpg"):
+            path.unlink(missing_ok=True)
 
     def enrol(
         self,
@@ -110,6 +129,9 @@ def enrol_tab(office: Office, uploads: Path) -> list[tuple[list[Any], Callable[.
         with gr.Column(scale=6, min_width=280, elem_classes="lk-panel"):
             html("<h2>Enrol someone</h2>")
             photo = photo_box("lk-photo", 340)
+            with gr.Row(elem_classes="lk-inline lk-filters"):
+                place = gr.Dropdown(label="Or at the door", choices=[], elem_id="lk-place", scale=3)
+                ask = gr.Button("Take what its camera sees", min_width=180, scale=2, elem_id="lk-from-door")
             verdict = html(elem_id="lk-verdict")
             name = gr.Textbox(label="Name", placeholder="As colleagues know them", max_lines=1, elem_id="lk-name")
             doors = gr.CheckboxGroup(label="May use", choices=[], elem_id="lk-doors")
@@ -134,6 +156,7 @@ def enrol_tab(office: Office, uploads: Path) -> list[tuple[list[Any], Callable[.
             keeping = keeping_panel(office)
 
     photo.change(work.look, photo, [verdict, confirm, status], preprocess=False, **private)
+    ask.click(work.from_door, place, [photo, status], **private).then(work.sweep, None, None, **private)
     gr.on(
         [enrol.click, name.submit],
         work.enrol,
@@ -142,4 +165,4 @@ def enrol_tab(office: Office, uploads: Path) -> list[tuple[list[Any], Callable[.
         preprocess=False,
         **private,
     )
-    return [([doors, text, agreed, rule], work.fill), batch, keeping]
+    return [([doors, text, agreed, rule, place], work.fill), batch, keeping]

@@ -19,7 +19,7 @@ from admin_ui.service import Office
 from firmware_config.errors import LatchkeyError
 
 TICK_S: Final = 2.0
-"""Seconds between two looks: somebody reads here; the Door tab looks every second."""
+"""Seconds between two looks: somebody reads here; the Doors tab looks every second."""
 EVENT_CLICK: Final = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-event]');

@@ -112,6 +112,8 @@ def door_card(door: DoorView, link_sentence: str = "") -> str:
     pill = (
         '<span class="lk-pill lk-good">Online</span>' if door.online else '<span class="lk-pill lk-bad">Offline</span>'
     )
+    if door.locked_down:
+        pill += '<span class="lk-pill lk-bad">Locked down</span>'
     problems = [sentence for sentence in (link_sentence, *door.problems) if sentence]
     notes = "".join(note(sentence, "warn") for sentence in dict.fromkeys(problems))
     lock_kind = {"LOCKED": "good", "UNLOCKED": "warn", "JAMMED": "bad"}.get(door.lock, "none")
@@ -126,12 +128,18 @@ def door_card(door: DoorView, link_sentence: str = "") -> str:
             kind={"ok": "good", "unknown": "none", "opening": "warn"}.get(camera, "bad"),
         )
         + _tile("People", str(door.people), _step(door), kind="good" if door.in_step else "warn")
-        + _tile("Encoder", door.model_version or "none", door.encoder_id[:12], kind="none")
+        + _tile("Encoder", door.model_version or "none", _heat(health) or door.encoder_id[:12], kind="none")
     )
     return (
         f'<section class="lk-door"><header><h2>{esc(door.name)}</h2>{pill}</header>{notes}'
         f'<div class="lk-tiles">{tiles}</div>{_stages(health)}</section>'
     )
+
+
+def _heat(health: Health | None) -> str:
+    if health is None or health.temperature_c is None:
+        return ""
+    return f"board at {health.temperature_c:.0f} °C"
 
 
 def _step(door: DoorView) -> str:
@@ -163,23 +171,26 @@ def _stages(health: Health | None) -> str:
         return ""
     times = health.stage_ms
     order = [*(name for name in STAGES if name in times), *sorted(set(times) - set(STAGES))]
-    cells = "".join(
-        f"<div><dt>{esc(STAGE_WORDS.get(name, name.replace('_', ' ')))}</dt><dd>{times[name]:.1f} ms</dd></div>"
+    longest = max(times.values()) or 1.0
+    rows = "".join(
+        f"<div><dt>{esc(STAGE_WORDS.get(name, name.replace('_', ' ')))}</dt>"
+        f'<dd><i style="width:{max(1.0, 100 * times[name] / longest):.0f}%"></i><b>{times[name]:.1f} ms</b></dd></div>'
         for name in order
     )
-    return f'<h3 class="lk-small-title">Last picture, step by step</h3><dl class="lk-stages">{cells}</dl>'
+    return f'<h3 class="lk-small-title">Where the time of a picture goes</h3><dl class="lk-stages">{rows}</dl>'
 
 
 def no_door() -> str:
     return (
-        '<div class="lk-empty"><h3>There is no door yet</h3><p>On the machine that runs this page, '
-        "<code>latchkey-admin door add front</code> makes one.</p></div>"
+        '<div class="lk-empty"><h3>There is no door yet</h3><p>Pair one below; or, on the machine that '
+        "runs this page, <code>latchkey-admin door add front</code> makes one.</p></div>"
     )
 
 
-def events(items: Iterable[EventView], *, why: bool = False) -> str:
-    """The newest events first, each as a sentence. why: with a button each that asks for the reasons."""
-    rows = "".join(_event(item, why=why) for item in items)
+def events(items: Iterable[EventView], *, why: bool = False, place: bool = False) -> str:
+    """The newest events first, each as a sentence. why: with a button each that asks for the reasons. place: with the
+    door's name."""
+    rows = "".join(_event(item, why=why, place=place or why) for item in items)
     if not rows:
         return (
             '<div class="lk-empty"><h3>Nothing has happened yet</h3>'
@@ -197,7 +208,7 @@ def event_title(item: EventView) -> str:
     return "Look at the door" if item.reason in LEAF_ALARMS else "Notice"
 
 
-def _event(item: EventView, *, why: bool) -> str:
+def _event(item: EventView, *, why: bool, place: bool) -> str:
     kind = {"granted": "good", "denied": "bad"}.get(item.outcome, "bad" if item.reason in LEAF_ALARMS else "info")
     # "Let in." would say the title once more.
     sentence = "" if item.outcome == "granted" and item.reason == "granted" else item.sentence
@@ -205,8 +216,9 @@ def _event(item: EventView, *, why: bool) -> str:
         sentence = f"{sentence} By {item.by}: {item.why}" if item.why else f"{sentence} By {item.by}."
     near = f"distance {item.distance:.2f}" if item.distance is not None else ""
     scene = f"scene {item.scene}" if item.scene else ""
-    place = item.door if why else ""
-    facts = " · ".join(part for part in (place, item.reason.replace("_", " "), near, scene) if part)
+    facts = " · ".join(
+        part for part in (item.door if place else "", item.reason.replace("_", " "), near, scene) if part
+    )
     detail = f"<p>{esc(sentence)}</p>" if sentence else ""
     asked = (
         f' <button type="button" class="lk-ask-why" data-door="{esc(item.door)}" data-event="{esc(item.id)}" '

@@ -29,6 +29,7 @@ ACT_WORDS: Final = {
     "erase_again": "erased again.",
     "export_events": "downloaded events:",
     "export_person": "downloaded the data of",
+    "fetch_pairing": "downloaded the pairing folder of",
     "follow_gallery": "has the threshold follow the people at",
     "home_assistant": "decided:",
     "keep_photos": "switched keeping photos",

@@ -78,7 +78,7 @@ def source(found: Evidence) -> str:
     """Below the picture."""
     follows = " It follows the number of people at this door until somebody sets it." if found.follows else ""
     return (
-        f'<p class="lk-quiet">The dashed line is what runs now.{follows} The bars are this door\'s {found.visits:,} '
+        f'<p class="lk-quiet">The dashed line is what runs now.{follows} The bars are this door\'s '
         f"visits of the last {DAYS} days.</p>"
         f'<p class="lk-quiet">Measured on: {esc(found.view.source)}</p>'
     )

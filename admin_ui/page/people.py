@@ -189,33 +189,30 @@ def people_tab(office: Office, uploads: Path, tab: Any) -> tuple[list[Any], Call
                 door = gr.Dropdown(label="May use", choices=[("Every door", "")], value="", min_width=130)
                 state = gr.Dropdown(label="Show", choices=STATES, value="", min_width=130, elem_id="lk-state")
                 order = gr.Dropdown(label="Order", choices=ORDERS, value="name", min_width=130, elem_id="lk-order")
-            people = html(elem_id="lk-people", js_on_load=ROW_CLICK)
-        with gr.Column(scale=5, min_width=280, elem_classes="lk-stack"):
             removed = html(elem_id="lk-remove-status")
-            with gr.Column(elem_classes="lk-panel", visible=False, elem_id="lk-card") as column:
-                card = html(elem_id="lk-person")
-                with gr.Column(visible=False, elem_classes="lk-bare") as editing:
-                    name = gr.Textbox(label="Name", max_lines=1, elem_id="lk-edit-name")
-                    doors = gr.CheckboxGroup(label="May use", choices=[], elem_id="lk-edit-doors")
-                    with gr.Row(elem_classes="lk-inline"):
-                        first = gr.DateTime(
-                            label="First day", include_time=False, type="string", elem_id="lk-edit-first"
-                        )
-                        last = gr.DateTime(label="Last day", include_time=False, type="string", elem_id="lk-edit-last")
-                    with gr.Row(elem_classes="lk-inline"):
-                        save = gr.Button("Save", variant="primary", elem_id="lk-save")
-                        suspend = gr.Button("Suspend", elem_id="lk-suspend")
-                status = html(elem_id="lk-person-status")
-                with gr.Accordion("Add a photo", open=False, elem_id="lk-more-photos"):
-                    photo = photo_box("lk-more-photo", 240)
-                    confirm = gr.Checkbox(label="It is the same person", visible=False, elem_id="lk-same-person")
-                with gr.Accordion("Erase this person", open=False, elem_id="lk-erase-box"):
-                    html(
-                        "<p class='lk-quiet'>Every door forgets them at once; what was made of their photo is erased, "
-                        "and their name in old events. This cannot be undone. Type the name to confirm.</p>"
-                    )
-                    typed = gr.Textbox(show_label=False, container=False, max_lines=1, elem_id="lk-typed")
-                    erase = gr.Button("Erase for good", variant="stop", elem_id="lk-erase")
+            people = html(elem_id="lk-people", js_on_load=ROW_CLICK)
+        with gr.Column(scale=5, min_width=280, elem_classes="lk-panel", visible=False, elem_id="lk-card") as column:
+            card = html(elem_id="lk-person")
+            with gr.Column(visible=False, elem_classes="lk-bare") as editing:
+                name = gr.Textbox(label="Name", max_lines=1, elem_id="lk-edit-name")
+                doors = gr.CheckboxGroup(label="May use", choices=[], elem_id="lk-edit-doors")
+                with gr.Row(elem_classes="lk-inline"):
+                    first = gr.DateTime(label="First day", include_time=False, type="string", elem_id="lk-edit-first")
+                    last = gr.DateTime(label="Last day", include_time=False, type="string", elem_id="lk-edit-last")
+                with gr.Row(elem_classes="lk-inline"):
+                    save = gr.Button("Save", variant="primary", elem_id="lk-save")
+                    suspend = gr.Button("Suspend", elem_id="lk-suspend")
+            status = html(elem_id="lk-person-status")
+            with gr.Accordion("Add a photo", open=False, elem_id="lk-more-photos"):
+                photo = photo_box("lk-more-photo", 240)
+                confirm = gr.Checkbox(label="It is the same person", visible=False, elem_id="lk-same-person")
+            with gr.Accordion("Erase this person", open=False, elem_id="lk-erase-box"):
+                html(
+                    "<p class='lk-quiet'>Every door forgets them at once; what was made of their photo is erased, "
+                    "and their name in old events. This cannot be undone. Type the name to confirm.</p>"
+                )
+                typed = gr.Textbox(show_label=False, container=False, max_lines=1, elem_id="lk-typed")
+                erase = gr.Button("Erase for good", variant="stop", elem_id="lk-erase")
 
     asked = [search, door, state, order]
     eight = [column, card, name, doors, first, last, suspend, revision]

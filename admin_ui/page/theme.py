@@ -29,6 +29,28 @@ HEAD: Final = """
   };
   new MutationObserver(() => document.querySelectorAll('time[datetime]').forEach(local))
     .observe(document.documentElement, { childList: true, characterData: true, subtree: true });
+
+  // A session that is over must not cost what somebody has typed: they log in beside this tab and go on here.
+  const plain = window.fetch;
+  window.fetch = async (...asked) => {
+    const answer = await plain(...asked);
+    const told = document.getElementById('lk-over');
+    if (answer.status === 401 && !told) {
+      const strip = document.createElement('div');
+      strip.id = 'lk-over';
+      strip.role = 'alert';
+      strip.append('Your session is over. What you typed stays here: ');
+      const link = document.createElement('a');
+      link.href = '/login';
+      link.target = '_blank';
+      link.textContent = 'log in again in a new tab';
+      strip.append(link, ', then go on.');
+      document.body.append(strip);
+    } else if (answer.ok && told) {
+      told.remove();
+    }
+    return answer;
+  };
 })();
 </script>
 """

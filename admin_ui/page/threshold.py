@@ -140,7 +140,7 @@ def threshold_tab(office: Office, tab: Any) -> tuple[list[Any], Callable[..., An
                 0.05, 2.0, value=1.0, step=0.005, label="Threshold (distance)", buttons=[], elem_id="lk-tau"
             )
             stops = html(elem_id="lk-stops")
-            with gr.Row(elem_classes="lk-inline lk-wrap lk-start"):
+            with gr.Row(elem_classes="lk-inline lk-wrap lk-start lk-stops"):
                 named = [
                     gr.Button(name.capitalize(), size="sm", min_width=100, elem_id=f"lk-stop-{name}")
                     for name in STOP_NAMES

@@ -125,6 +125,27 @@ def test_a_known_face_opens_and_the_event_is_kept_once_and_acknowledged(
     assert (granted.distance, "granted") in office.threshold("front").recent
 
 
+def test_a_door_that_is_locked_down_opens_for_nobody_until_it_is_released(office: Office, running: RealDoor) -> None:
+    change = office.lock_down("front", "boss", "a fire drill")
+    assert office.wait_applied("front", change.news[0].generation).locked_down
+    answer = office.unlock("front", "boss")
+    assert (answer.ok, answer.reason) == (False, "locked_down")
+    assert not running.relay.on
+    change = office.release("front", "boss")
+    assert not office.wait_applied("front", change.news[0].generation).locked_down
+    assert office.unlock("front", "boss").ok
+    assert [act.what for act in office.acts(4)] == ["unlock", "release", "unlock", "lock_down"]
+
+
+def test_who_looks_through_the_camera_stands_in_events_and_acts(office: Office, running: RealDoor) -> None:
+    jpeg = office.look_through("front", "boss")
+    assert jpeg.startswith(b"\xff\xd8")
+    assert until(lambda: any(event.reason == "looked_through" for event in office.events("front")))
+    [event] = [event for event in office.events("front") if event.reason == "looked_through"]
+    assert event.by == "boss"
+    assert office.acts(1)[0].what == "look_through"
+
+
 def test_remote_unlock_opens_and_is_recorded_with_who_asked(office: Office, running: RealDoor) -> None:
     answer = office.unlock("front", "boss", "forgot his face")
     assert answer.ok, answer.sentence

@@ -1,5 +1,7 @@
 """The office without a broker: what is kept, what is refused, and that a refusal changes nothing."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
@@ -210,6 +212,22 @@ def test_pairing_folders_hold_what_each_side_needs_and_no_more(office: Office) -
     assert door.lock_key.mac(b"x") == lock.lock_key.mac(b"x")
     assert not (folder / "lock" / "door.key").exists()
     assert all((path.stat().st_mode & 0o077) == 0 for path in folder.rglob("*.key"))
+
+
+def test_a_pairing_folder_is_given_once(office: Office) -> None:
+    office.add_door("back", "boss")
+    assert office.waiting_pairings() == ["back", "front"]
+    with zipfile.ZipFile(io.BytesIO(office.fetch_pairing("back", "boss"))) as archive:
+        assert {"door/door.key", "door/pairing.toml", "lock/lock.key"} <= set(archive.namelist())
+    assert office.waiting_pairings() == ["front"]
+    with pytest.raises(BadInput, match="fetched already"):
+        office.fetch_pairing("back", "boss")
+    assert not (office.settings.state / "pairings" / "back").exists()
+    office.renew_door("back", "boss")
+    assert office.fetch_pairing("back", "boss")
+    with pytest.raises(BadInput, match="cannot name a site or door"):
+        office.fetch_pairing("../keys", "boss")
+    assert [act.what for act in office.acts(3)] == ["fetch_pairing", "renew_door", "fetch_pairing"]
 
 
 def test_a_new_page_process_finds_everything_again(

@@ -214,6 +214,21 @@ def test_validity_is_a_half_open_span(valid: dict[str, datetime], outcome: str) 
         assert door.told() == [("denied", Reason.NOT_VALID_NOW, "Ada")]
 
 
+def test_a_door_that_is_locked_down_lets_nobody_in_and_says_whom_it_kept_out() -> None:
+    door = Door(roster(POLICY.model_copy(update={"locked_down": True})))
+    door.frames(20, near("Ada", 0.2))
+    assert [(one.outcome, one.reason, one.person_id) for one in door.decisions] == [
+        ("denied", Reason.LOCKED_DOWN, "id-Ada")
+    ]
+    door.frames(40, face=False)
+    door.frames(20, near("Ada", 1.2))
+    assert [one.reason for one in door.decisions[1:]] == [Reason.UNKNOWN_FACE], "a stranger is a stranger all the same"
+    door.decider.adopt(roster())
+    door.frames(40, face=False)
+    door.frames(3, near("Ada", 0.2))
+    assert door.decisions[-1].outcome == "granted"
+
+
 def test_a_door_without_a_roster_refuses_everybody() -> None:
     door = Door(known=False)
     door.frames(10)

@@ -1,0 +1,171 @@
+"""What the office does about encoders: read one, compare it with the one in force, ship it, go back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from sqlalchemy import select
+
+from admin_ui import people, shelf, tune
+from admin_ui.acts import record_act
+from admin_ui.eyes import Eyes
+from admin_ui.models import ModelRow
+from admin_ui.premises import Premises
+from admin_ui.views import Change, ComesAgain
+from firmware_config.bundle import MAX_BUNDLE_BYTES, Bundle, BundleRefused
+from firmware_config.errors import BadInput
+from firmware_config.roster import Policy
+
+TIMED: Final = 20
+"""Crops, one at a time: the median tells what a door of this machine's kind would need."""
+
+
+@dataclass(frozen=True)
+class BundleView:
+    """A bundle for people. fnmr: share, 0 to 1, of genuine pairs beyond the threshold at FMR 1e-4, with its interval.
+    milliseconds: for one crop, on this machine. refused: why it cannot follow the one in force, "" where it can.
+    again: names of those who would have to be enrolled again."""
+
+    name: str
+    version: str
+    encoder_id: str
+    created: datetime
+    licence: str
+    trained_on: tuple[str, ...]
+    size: int
+    card: str
+    tau: float
+    fnmr: float
+    fnmr_between: tuple[float, float]
+    identities: int
+    milliseconds: float
+    refused: str = ""
+    older: bool = False
+    again: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A bundle that this site has run. since: aware, UTC."""
+
+    encoder_id: str
+    name: str
+    version: str
+    since: datetime
+
+
+class Bundles(Premises):
+    """Encoders. service.Office says what all methods have in common."""
+
+    def models(self) -> list[Shipped]:
+        """All that this site has run, the one in force first."""
+        with self.store.read() as session:
+            rows = session.scalars(select(ModelRow).order_by(ModelRow.since.desc()))
+            return [Shipped(row.encoder_id, row.name, row.version, row.since) for row in rows]
+
+    def model_in_force(self) -> BundleView:
+        """The one in force."""
+        sight = self._sight.current()
+        return self._view(sight.shelved.bundle, sight.eyes)
+
+    def read_model(self, file: Path) -> BundleView:
+        """What is in a file, and whether it can follow the one in force; nothing is changed. Raises BundleRefused."""
+        if file.stat().st_size > MAX_BUNDLE_BYTES:
+            raise BundleRefused("too_large", f"A bundle has at most {MAX_BUNDLE_BYTES // 2**20} MB; this is no bundle.")
+        bundle = self._shelf.read(file.read_bytes())
+        before = self._sight.current()
+        eyes = before.eyes.with_encoder(bundle.onnx, bundle.quality)
+        refused, older = "", False
+        try:
+            shelf.check_successor(bundle, before.shelved.bundle, eyes, rollback=False)
+        except BundleRefused as error:
+            refused, older = str(error), error.reason == "older_version"
+        return self._view(bundle, eyes, refused, older=older)
+
+    def ship_file(self, file: Path, by: str, *, leave_out: bool = False) -> Change:
+        """ship_model of an uploaded file, an older version too: who ships it has read that it is. Raises BadInput."""
+        return self.ship_model(file.read_bytes(), by, rollback=True, leave_out=leave_out)
+
+    def ship_again(self, encoder_id: str, by: str, *, leave_out: bool = False) -> Change:
+        """Go back to a bundle that this site has run. Raises BadInput where it is none of those."""
+        if encoder_id not in {one.encoder_id for one in self.models()}:
+            raise BadInput("This site has not run that encoder. Reload the page.")
+        return self.ship_model(self._shelf.kept(encoder_id), by, rollback=True, leave_out=leave_out)
+
+    def ship_model(self, data: bytes, by: str, *, rollback: bool = False, leave_out: bool = False) -> Change:
+        """Verify a bundle (release key or site key), make the templates for it of everybody whose photo is kept, sign
+        it with the site key, send it and then the rosters; thresholds keep their false match rates.
+
+        rollback: let it be older than the one in force. leave_out: go on although some have to be enrolled again.
+        Raises BundleRefused (a BadInput), ComesAgain (one too)."""
+        bundle = self._shelf.read(data)
+        name = f"{bundle.manifest.name} {bundle.manifest.version}"
+        with self._changing:
+            before = self._sight.current()
+            eyes = before.eyes.with_encoder(bundle.onnx, bundle.quality)
+            shelf.check_successor(bundle, before.shelved.bundle, eyes, rollback=rollback)
+            again = self.who_comes_again(eyes.encoder_id)
+            if again and not leave_out:
+                raise ComesAgain(again)
+            self._shelf.keep(data)
+            made = people.add_all_templates(self.store, eyes, self._keyring.store)
+            with self.store.write() as session:
+                # Whoever was enrolled from a shell meanwhile.
+                made += people.add_templates(session, eyes, self._keyring.store)
+                shelf.put_in_force(session, bundle.manifest)
+                rows = people.doors_named(session, ())
+                for row in rows:
+                    row.encoder_id = eyes.encoder_id
+                    # A distance of the encoder before means nothing now.
+                    row.policy_before = {}
+                    policy = Policy.model_validate(row.policy)
+                    same = tune.same_fmr(policy, before.calibration, bundle.calibration)
+                    self._desk.roll(session, [row], same, bundle.calibration)
+                facts = f"{made} templates, {len(again)} people to be enrolled again"
+                record_act(session, by, "ship_model", f"{name} ({eyes.encoder_id[:12]}), {facts}")
+            news = self._desk.send([row.name for row in rows], model=True)
+        left = f" To be enrolled again: {', '.join(again)}." if again else " Nobody has to be enrolled again."
+        return Change(f"The encoder {name} is sent; {made} templates were made for it.{left}", news)
+
+    def who_comes_again(self, encoder_id: str) -> list[str]:
+        """Names of those whose photo is not kept: for another encoder they have to be enrolled again."""
+        with self.store.read() as session:
+            return people.without_crop(session, encoder_id)
+
+    def _view(self, bundle: Bundle, eyes: Eyes, refused: str = "", *, older: bool = False) -> BundleView:
+        manifest, calibration = bundle.manifest, bundle.calibration
+        tau = tune.tau_for(calibration, tune.DEFAULT_FMR)
+        return BundleView(
+            name=manifest.name,
+            version=manifest.version,
+            encoder_id=manifest.encoder_id,
+            created=manifest.created,
+            licence=manifest.licence,
+            trained_on=tuple(manifest.trained_on),
+            size=len(bundle.onnx),
+            card=bundle.model_card,
+            tau=tau,
+            fnmr=calibration.fnmr_at(tau),
+            fnmr_between=tune.fnmr_interval(calibration, tau),
+            identities=calibration.identities,
+            milliseconds=_timed(eyes, bundle),
+            refused=refused,
+            older=older,
+            again=tuple(self.who_comes_again(manifest.encoder_id)),
+        )
+
+
+def _timed(eyes: Eyes, bundle: Bundle) -> float:
+    crop = bundle.golden.inputs[0]
+    eyes.embed([crop])
+    taken = []
+    for _ in range(TIMED):
+        began = time.perf_counter()
+        eyes.embed([crop])
+        taken.append(time.perf_counter() - began)
+    return 1000 * float(np.median(taken))
