@@ -3,6 +3,8 @@
 #   make demo-check   the same without a screen; ends with one line of JSON
 #   make test         everything that is checked before a change goes in
 #   make bench        our encoder beside what people would use instead: one table, peers are fetched; docs/encoder.md
+#   make bench-device the door's way of a frame beside what people would use instead, and what a board has to do; README
+#   make test-arm64   the door on Debian 12 and 13 for ARM, emulated: its tests, the same decisions as here; root, slow
 #   make faults       the fault bench at full length, for hours; docs/faults.md
 #   make fuzz         its fuzzing alone, an hour for each target; it fetches atheris, which needs Python 3.11 or newer
 #                     ARGS="--minutes 10" adds ten minutes to each; what is done is kept in .fuzz
@@ -13,7 +15,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test bench faults faults-short fuzz lint format clean screenshots
+.PHONY: help demo demo-check test test-arm64 bench bench-device faults faults-short fuzz lint format clean screenshots
 
 DEMO := .venv-demo
 TEST := .venv-test
@@ -47,7 +49,7 @@ touch $(1)/ready
 endef
 
 help:
-	@sed -n 's/^# \?//p' Makefile | sed -n '1,10p'
+	@sed -n 's/^# \?//p' Makefile | sed -n '1,12p'
 
 $(DEMO)/ready: pyproject.toml constraints.txt
 	@$(call MAKE_ENVIRONMENT,$(DEMO),demo)
@@ -87,6 +89,12 @@ else
 test: lint
 	$(TEST)/bin/python -m pytest $(ARGS)
 endif
+
+test-arm64: $(TEST)/ready
+	exec tests/arm64/run.sh $(ARGS)
+
+bench-device: $(BENCH)/ready
+	exec $(BENCH)/bin/python -m benchmarks.board $(ARGS)
 
 bench: $(BENCH)/ready
 	exec $(BENCH)/bin/python -m benchmarks $(ARGS)

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
+from device.check_board import look_at_board, look_at_camera, look_at_runtime
 from device.check_kept import look_at_audit, look_at_key, look_at_roster, look_at_state
 from device.finding import Finding
-from device.shelf import MODEL
 from firmware_config.assets import default_cache, known_assets
 from firmware_config.broker import Connection, Incoming
 from firmware_config.broker_tls import WARN_BEFORE, expiry
@@ -39,8 +39,10 @@ def check(settings_path: Path) -> list[Finding]:
     except SettingsRefused as refused:
         return [Finding("settings", False, problem, f"Mend it in {refused.path}.") for problem in refused.problems]
     findings = [Finding("settings", True, f"{settings_path} reads; board {settings.board}.")]
-    findings += [_look("state", lambda: look_at_state(settings))]
-    findings += [_look("detector", _detector), _look("camera", lambda: _camera(settings))]
+    findings += [_look("board", lambda: look_at_board(settings)), _look("state", lambda: look_at_state(settings))]
+    detector = _look("detector", _detector)
+    findings += [detector, *([_look("runtime", lambda: look_at_runtime(settings))] if detector.ok else [])]
+    findings += [_look("camera", lambda: _camera(settings))]
     try:
         pairing = load_pairing(settings.pairing)
     except SettingsRefused as refused:
@@ -97,29 +99,18 @@ def _detector() -> Finding:
 
 
 def _camera(settings: DoorSettings) -> Finding:
-    from device.camera import open_camera  # noqa: PLC0415
+    from device.camera import open_camera, parse_source  # noqa: PLC0415
 
     with open_camera(settings.camera) as camera:
-        frame = camera.newest(WAIT_S)
-        if frame is None:
-            return Finding(
-                "camera",
-                False,
-                camera.why or f"{settings.camera.source} gives no frame within {WAIT_S:.0f} s.",
-                "Look at the cable and at camera.source; a camera that the daemon has open gives no second "
-                "stream: stop the daemon to check it.",
-            )
-    height, width = frame.image.shape[:2]
-    return Finding("camera", True, f"{settings.camera.source} gives {width}x{height}.")
+        return look_at_camera(settings, camera, str(parse_source(settings.camera.source)), WAIT_S)
 
 
 def _model(settings: DoorSettings, pairing: DoorPairing) -> Finding:
     from device.embed import Encoder  # noqa: PLC0415
     from device.model import tested  # noqa: PLC0415
-    from device.outfit import default_bundle, release_keys  # noqa: PLC0415
+    from device.outfit import release_keys, usual_bundle  # noqa: PLC0415
 
-    kept = settings.state / MODEL
-    path = kept if kept.exists() else settings.models or default_bundle()
+    path = usual_bundle(settings)
     try:
         bundle = read_bundle(path.read_bytes(), [pairing.site_key, *release_keys()])
         tested(bundle, lambda onnx: Encoder(onnx, settings.runtime.threads))

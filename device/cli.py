@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+# One thread for numpy too, before it is loaded: on four cores its pool would wake three more for a list of a thousand.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from device.audit_report import add_commands
 from firmware_config.errors import LatchkeyError
 from firmware_config.settings import DoorSettings, SettingsRefused, load_door

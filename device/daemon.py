@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from device.attention import Attention
+from device.board import settle
 from device.camera import Frame
 from device.decide import FRESH_S, Decider, Decision
 from device.doorman import Doorman
@@ -32,7 +33,7 @@ from device.link import Link
 from device.lockset import Lockset, LocksetThread
 from device.lookout import Lookout
 from device.opening import Opener
-from device.outfit import Outfit, load_settings
+from device.outfit import Outfit, equip, load_settings
 from device.seldom import Seldom
 from device.sight import Seen
 from device.stages import StageRing, after_look, before_look
@@ -83,7 +84,7 @@ class Daemon:
         self.reload = threading.Event()
         self.settings = settings
         self._settings_path = settings_path
-        self._outfit = outfit or Outfit()
+        self._outfit = outfit or equip(settings)
         self._notifier = Notifier()
         self._times = StageRing()
         self._glimpse = Glimpse()
@@ -93,6 +94,7 @@ class Daemon:
 
     def run(self) -> int:
         """Start everything, loop, stop everything in reverse -> exit code. Raises LatchkeyError from the start."""
+        settle(self.settings)
         with ExitStack() as started:
             self._start_state(started)
             self._start_lock(started)
@@ -102,6 +104,7 @@ class Daemon:
             self._start_link(started)
             self._start_eyes()
             self._start_camera(started)
+            self._outfit.ready()
             self._notifier.ready("The door is watched.")
             code = self._loop()
             self._notifier.stopping("Told to stop." if code == CLEAN else "Too many errors in a row.")

@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from device.runtime import open_session
+from device.runtime import CPU, open_session
 from firmware_config.assets import fetch
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import FloatArray, ImageArray
@@ -83,8 +83,10 @@ class Detector:
         threads: int = 1,
         long_side: int = LONG_SIDE_PX,
         min_score: float = MIN_SCORE,
+        provider: str = CPU,
     ) -> None:
-        """model_path: from detector_model(). long_side: pixels, the size that images are looked at.
+        """model_path: from detector_model(). long_side: pixels, the size that images are looked at. provider:
+        onnxruntime's name of what runs it.
 
         Raises BadState when the file cannot be read, BadInput when it is not the detector.
         """
@@ -94,7 +96,7 @@ class Detector:
             raise BadState(
                 f"The face detector's file {model_path} cannot be read ({error.strerror}). Run `latchkey-device fetch`."
             ) from error
-        self._session = open_session(model, threads, f"The face detector {model_path}")
+        self._session = open_session(model, threads, f"The face detector {model_path}", provider)
         self._outputs = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
         given = {output.name for output in self._session.get_outputs()}
         shape = self._session.get_inputs()[0].shape

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from device.runtime import open_session
+from device.runtime import CPU, open_session
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE, FloatArray, ImageArray
 
@@ -18,13 +18,14 @@ UNIT_TOLERANCE: Final = 1e-3
 class Encoder:
     """Runs the siamese branch: both images of a pair go through this one network."""
 
-    def __init__(self, onnx: bytes, threads: int = 1) -> None:
-        """onnx: encoder.onnx of a bundle, input uint8[N, 112, 112, 3] RGB, output float32[N, 128], unit rows.
+    def __init__(self, onnx: bytes, threads: int = 1, provider: str = CPU) -> None:
+        """onnx: encoder.onnx of a bundle, input uint8[N, 112, 112, 3] RGB, output float32[N, 128], unit rows. provider:
+        onnxruntime's name of what runs it.
 
         Raises BadInput when it is no ONNX model or breaks that contract.
         """
         self.encoder_id = hashlib.sha256(onnx).hexdigest()
-        self._session = open_session(onnx, threads, "The encoder")
+        self._session = open_session(onnx, threads, "The encoder", provider)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise BadInput(f"The encoder has {len(inputs)} inputs and {len(outputs)} outputs instead of one each.")

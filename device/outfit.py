@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
 
 from device.camera import Camera, Frame, open_camera, parse_source
-from device.detect import Detector, detector_model
+from device.detect import INPUT_MULTIPLE, Detector, detector_model
 from device.embed import Encoder
 from device.inputs import Inputs, gpio_inputs
-from device.model import Active
+from device.model import GOLDEN_TOLERANCE, Active
+from device.providers import Chooser, in_words
 from device.relay import GpioRelay, Relay
 from device.roster import Holdings
+from device.runtime import CPU
+from device.shelf import MODEL
 from device.sight import Seen, look
 from firmware_config.errors import BadInput
+from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
 from firmware_config.keys import VerifyKey
 from firmware_config.pairing import DoorPairing
 from firmware_config.settings import (
@@ -26,6 +36,14 @@ from firmware_config.settings import (
     SettingsRefused,
     load_door,
 )
+
+log = logging.getLogger("latchkey.outfit")
+
+DETECTOR_TOLERANCE: Final = 0.05
+"""How far another provider's outputs may be from the CPU's: scores are 0 to 1, places in strides of 8 px up."""
+
+ENCODER: Final = "The encoder"
+DETECTOR: Final = "The detector"
 
 Look = Callable[[Frame, Active], Seen]
 """The way of a frame up to the match."""
@@ -46,13 +64,40 @@ def default_bundle() -> Path:
     return Path(str(resources.files("device"))) / "models" / "default.latchkey"
 
 
+def usual_bundle(settings: DoorSettings) -> Path:
+    """What a door runs without being told: the one that it was sent, else the one that it was given."""
+    kept = settings.state / MODEL
+    return kept if kept.exists() else settings.models or default_bundle()
+
+
 def release_keys() -> list[VerifyKey]:
     """Who may sign the bundle on a door's disk, besides its site. Raises BadState."""
     return [VerifyKey.load(Path(str(resources.files("firmware_config"))) / "release.pub")]
 
 
-def real_holdings(settings: DoorSettings, pairing: DoorPairing) -> Holdings:
-    """Raises BadState when no encoder can be run."""
+def encoder_example() -> ImageArray:
+    """What the encoder is timed with: a crop of noise, uint8[1, 112, 112, 3]."""
+    return np.random.default_rng(0).integers(0, 256, (1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+
+
+def detector_example(runtime: RuntimeSettings) -> FloatArray:
+    """What the detector is timed with: a grey picture of 4:3, float32[1, 3, h, w]."""
+    width, height = (
+        -(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in (runtime.detect_size, runtime.detect_size * 3 // 4)
+    )
+    return np.full((1, 3, height, width), 127, dtype=np.float32)
+
+
+def make_encoder(onnx: bytes, runtime: RuntimeSettings, chooser: Chooser | None) -> Encoder:
+    """On the provider that the chooser has for it. Raises BadInput."""
+    if chooser is None:
+        return Encoder(onnx, runtime.threads)
+    provider = chooser.pick(ENCODER, onnx, encoder_example(), GOLDEN_TOLERANCE)
+    return Encoder(onnx, runtime.threads, provider)
+
+
+def real_holdings(settings: DoorSettings, pairing: DoorPairing, chooser: Chooser | None = None) -> Holdings:
+    """chooser: of execution providers; None: the CPU. Raises BadState when no encoder can be run."""
     return Holdings(
         settings.state,
         pairing.topics,
@@ -60,13 +105,20 @@ def real_holdings(settings: DoorSettings, pairing: DoorPairing) -> Holdings:
         pairing.door_key,
         release_keys(),
         settings.models or default_bundle(),
-        lambda onnx: Encoder(onnx, settings.runtime.threads),
+        lambda onnx: make_encoder(onnx, settings.runtime, chooser),
     )
 
 
-def real_look(runtime: RuntimeSettings) -> Look:
-    """Raises LostLink when the detector is not cached and cannot be fetched, BadState when it is damaged."""
-    detector = Detector(detector_model(), runtime.threads, runtime.detect_size)
+def real_look(runtime: RuntimeSettings, chooser: Chooser | None = None) -> Look:
+    """chooser: as for real_holdings. Raises LostLink when the detector is not cached and cannot be fetched, BadState
+    when it is damaged."""
+    # OpenCV's threads wake up for every small resize and cost more than they do.
+    cv2.setNumThreads(runtime.threads)
+    path = detector_model()
+    provider = CPU
+    if chooser is not None:
+        provider = chooser.pick(DETECTOR, path.read_bytes(), detector_example(runtime), DETECTOR_TOLERANCE)
+    detector = Detector(path, runtime.threads, runtime.detect_size, provider=provider)
     return lambda frame, active: look(frame, detector, active)
 
 
@@ -89,3 +141,23 @@ class Outfit:
     make_relay: Callable[[LockSettings], Relay] = real_relay
     make_holdings: Callable[[DoorSettings, DoorPairing], Holdings] = real_holdings
     make_inputs: Callable[[LockSettings], Inputs] = real_inputs
+    ready: Callable[[], None] = lambda: None
+    """Called once everything runs: from here on nothing may take long."""
+
+
+def equip(settings: DoorSettings) -> Outfit:
+    """What `latchkey-device run` has: the networks on the providers that are quickest on this board."""
+    chooser = Chooser(settings.runtime.providers, settings.runtime.threads, settings.state)
+
+    def ready() -> None:
+        chooser.stop_measuring()
+        if chooser.missing:
+            log.warning("This build of onnxruntime has no %s; the CPU stands in.", ", ".join(chooser.missing))
+        for what, choice in chooser.choices.items():
+            log.info("%s", in_words(what, choice))
+
+    return Outfit(
+        make_look=partial(real_look, chooser=chooser),
+        make_holdings=partial(real_holdings, chooser=chooser),
+        ready=ready,
+    )

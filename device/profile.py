@@ -22,8 +22,7 @@ from device.flame import Row, chart
 from device.journal import now_utc
 from device.match import Gallery
 from device.model import Active, tested
-from device.outfit import default_bundle
-from device.shelf import MODEL
+from device.outfit import usual_bundle
 from device.sight import look
 from device.stages import STAGES, Span, Stopwatch, after_look, before_look
 from firmware_config.bundle import read_bundle
@@ -54,8 +53,7 @@ def profile(settings: DoorSettings, seconds: float, people: int, model: Path | N
     """
     if not 0 <= people <= MOST_PEOPLE:
         raise BadInput(f"--people is 0 to {MOST_PEOPLE:,}, not {people:,}.")
-    kept = settings.state / MODEL
-    path = model or (kept if kept.exists() else settings.models or default_bundle())
+    path = model or usual_bundle(settings)
     try:
         bundle = read_bundle(path.read_bytes(), trusted=None)
     except OSError as error:

@@ -9,7 +9,7 @@ import re
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -123,6 +123,13 @@ class RuntimeSettings(Section):
     """How onnxruntime uses the board."""
 
     threads: int = Field(default=1, ge=1, le=64)
+    cpus: list[Annotated[int, Field(ge=0, le=1023)]] = Field(default_factory=list, max_length=64)
+    """Cores that the door keeps to, counted from 0; none: all. Under systemd CPUAffinity= is the way."""
+    providers: list[Literal["auto", "cpu", "xnnpack", "acl", "openvino", "cuda", "tensorrt"]] = Field(
+        default=["auto"], min_length=1, max_length=7
+    )
+    """onnxruntime's execution providers that may run the networks. Each is measured once at a start; the CPU is always
+    there. auto: all that this build of onnxruntime has."""
     detect_size: int = Field(default=320, ge=96, le=1280)
     """Long side, in pixels, of what the face detector sees."""
     idle_fps: float = Field(default=2.0, ge=0.2, le=120)
@@ -142,6 +149,8 @@ class DoorSettings(Section):
     """door.toml."""
 
     board: str = "workstation"
+    board_model: str = ""
+    """A part of what the board calls itself in /proc/device-tree/model, from the board's file; empty: any machine."""
     pairing: Path = Path("/etc/latchkey/pairing")
     state: Path = Path("/var/lib/latchkey")
     """Where roster, model, audit and outbox are kept."""
