@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from device.search import FEW, Coded, Search
+from device.search import encode as encode_templates
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import EMBEDDING_SIZE, FloatArray
+
+MOST: Final = 1_000_000
+"""Templates, and people, that a gallery takes: 640 MB. firmware_config.roster takes as many people."""
+
+ROWS_AT_ONCE: Final = 65_536
 
 
 @dataclass(frozen=True)
@@ -34,26 +42,37 @@ class Gallery:
         templates: FloatArray,
         owner: npt.NDArray[np.intp],
         encoder_id: str,
+        coded: Coded | None = None,
     ) -> None:
         """ids, names: one a person. templates: float32[M, 128], unit rows. owner: int[M], whose row each is, an
-        index into ids. encoder_id: sha256 of the encoder that made the templates.
+        index into ids. encoder_id: sha256 of the encoder that made the templates. coded: of these templates in this
+        order, rows of a person side by side; None: made here where there are many.
 
-        Raises BadInput when these do not fit together.
+        Raises BadInput when these do not fit together, or are more than MOST.
         """
+        if len(templates) > MOST or len(ids) > MOST:
+            raise BadInput(
+                f"A door searches among {MOST:,} templates at most, not {max(len(ids), len(templates)):,}: give this "
+                "door a shorter list of people."
+            )
         owner = np.asarray(owner, dtype=np.intp)
         if len(ids) != len(names) or len(set(ids)) != len(ids):
             raise BadInput("A gallery needs one name for each id, and no id twice.")
         if templates.dtype != np.float32 or templates.shape != (len(owner), EMBEDDING_SIZE):
             raise BadInput(f"Templates are float32[{len(owner)}, 128], not {templates.dtype}{list(templates.shape)}.")
-        if not np.all(np.abs(np.linalg.norm(templates, axis=1) - 1) <= 1e-3):
+        if not _unit_rows(templates):
             raise BadInput("A template is not of length 1; distances to it would mean nothing.")
         if len(owner) and not (owner.min() >= 0 and owner.max() < len(ids)):
             raise BadInput("A template belongs to a person whom the gallery does not have.")
         self.ids, self.names, self.encoder_id = tuple(ids), tuple(names), encoder_id
         # Rows of a person side by side: the best of each person is then one reduction, not a loop.
-        order = np.argsort(owner, kind="stable")
-        self._templates = np.ascontiguousarray(templates[order])
-        self._people, self._first_row = np.unique(owner[order], return_index=True)
+        if not np.all(owner[:-1] <= owner[1:]):
+            order = np.argsort(owner, kind="stable")
+            templates, owner = templates[order], owner[order]
+        self._people, first_row = np.unique(owner, return_index=True)
+        if coded is None and len(owner) > FEW:
+            coded = encode_templates(templates)
+        self._search = Search(np.ascontiguousarray(templates), first_row, coded)
 
     def __len__(self) -> int:
         """How many people have a template."""
@@ -71,18 +90,13 @@ class Gallery:
         """The nearest person, and how near the next one is.
 
         embedding: float32[128], unit length, from the encoder of the gallery -> None when nobody is enrolled.
-        Raises BadInput for another shape or a NaN. Exact: one matrix product, 51 MB for 100,000 people.
+        Raises BadInput for another shape or a NaN. Exact, whatever the number of people: device/search.py.
         """
         if embedding.shape != (EMBEDDING_SIZE,) or not np.isfinite(embedding).all():
             raise BadInput(f"An embedding is 128 finite numbers, not {list(embedding.shape)}.")
         if not len(self):
             return None
-        cosines = self._templates @ embedding.astype(np.float32)
-        per_person = np.maximum.reduceat(cosines, self._first_row)
-        best = int(np.argmax(per_person))
-        best_cosine = float(per_person[best])
-        per_person[best] = -np.inf
-        runner_up = float(per_person.max())
+        best, best_cosine, runner_up = self._search.two_nearest(embedding.astype(np.float32))
         person = int(self._people[best])
         return Match(
             person_id=self.ids[person],
@@ -90,6 +104,12 @@ class Gallery:
             distance=_distance(best_cosine),
             runner_up_distance=_distance(runner_up),
         )
+
+
+def _unit_rows(templates: FloatArray) -> bool:
+    # In parts: a copy of a million templates is half a gigabyte.
+    parts = (templates[first : first + ROWS_AT_ONCE] for first in range(0, len(templates), ROWS_AT_ONCE))
+    return all(np.all(np.abs(np.linalg.norm(part, axis=1) - 1) <= 1e-3) for part in parts)
 
 
 def _distance(cosine: float) -> float:

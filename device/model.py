@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
 
+from device.gallery_file import mapped, runtime_folder
 from device.match import Gallery
 from device.ranker import QualityRanker
+from device.search import FEW
 from firmware_config.bundle import Bundle, BundleRefused, Manifest
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import EMBEDDING_SIZE, FloatArray, ImageArray
 from firmware_config.roster import Roster
+
+log = logging.getLogger("latchkey.model")
 
 GOLDEN_TOLERANCE: Final = 0.02
 """Largest difference of one component between the bundle's golden outputs and this board's. int8 kernels of x86
@@ -97,13 +102,22 @@ def tested(bundle: Bundle, make_encoder: MakeEncoder) -> Model:
 
 
 def build_gallery(roster: Roster) -> Gallery:
-    """The people of a roster, ready to be searched."""
+    """The people of a roster, ready to be searched; many of them from a mapped file, where there is a folder for it."""
     owner = [index for index, person in enumerate(roster.people) for _ in person.templates]
     raw = b"".join(template for person in roster.people for template in person.templates)
+    templates: FloatArray = np.frombuffer(raw, "<f4").astype(np.float32).reshape(len(owner), EMBEDDING_SIZE)
+    coded = None
+    folder = runtime_folder()
+    if len(owner) > FEW and folder is not None:
+        try:
+            templates, coded = mapped(templates, folder)
+        except BadState as error:
+            log.warning("%s The list of people is held in memory instead.", error)
     return Gallery(
         ids=[person.id for person in roster.people],
         names=[person.name for person in roster.people],
-        templates=np.frombuffer(raw, "<f4").astype(np.float32).reshape(len(owner), EMBEDDING_SIZE),
+        templates=templates,
         owner=np.asarray(owner, dtype=np.intp),
         encoder_id=roster.encoder_id,
+        coded=coded,
     )

@@ -10,6 +10,7 @@ import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 PRIVATE = 0o600
@@ -22,12 +23,18 @@ PUBLIC = 0o644
 
 def write_atomic(path: Path, data: bytes, mode: int = PRIVATE) -> None:
     """Put `data` at `path`, whole and on disk when this returns. Raises OSError; `path` is then as before."""
+    write_parts(path, [data], mode)
+
+
+def write_parts(path: Path, parts: Iterable[bytes | memoryview], mode: int = PRIVATE) -> None:
+    """As write_atomic, for what is made piece by piece."""
     make_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
-            stream.write(data)
+            for part in parts:
+                stream.write(part)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(name, path)  # noqa: PTH105  # the atomic call is named as POSIX names it

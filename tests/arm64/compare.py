@@ -1,4 +1,4 @@
-"""Two replays of the same frames: python -m tests.arm64.compare HERE.jsonl THERE.jsonl. Exit code 1 where they differ."""
+"""Two replays of the same frames: python -m tests.arm64.compare HERE.jsonl THERE.jsonl. Exits with 1 if they differ."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.match import Gallery
+from device.match import MOST, Gallery
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import FloatArray
 
@@ -95,3 +95,9 @@ def test_templates_that_do_not_fit_are_refused() -> None:
         gallery(2, rows, [0])
     with pytest.raises(BadInput, match="no id twice"):
         Gallery(["a", "a"], ["A", "B"], rows, np.array([0, 1]), ENCODER)
+
+
+def test_a_million_and_one_is_refused_with_a_sentence() -> None:
+    one_too_many = np.broadcast_to(np.float32(0), (MOST + 1, 128))
+    with pytest.raises(BadInput, match="1,000,000 templates at most, not 1,000,001"):
+        Gallery(["a"], ["A"], one_too_many, np.zeros(MOST + 1, np.intp), ENCODER)
