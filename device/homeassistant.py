@@ -110,15 +110,8 @@ class HomeAssistant:
         roster = self._holdings.active.roster
         if roster is None or not roster.policy.allow_home_assistant_unlock:
             return "not_allowed"
-        if roster.policy.locked_down and asked.command == "UNLOCK":
-            return "locked_down"
-        if asked.command == "UNLOCK":
-            up_for_s = self._link.connection.up_for_s
-            if up_for_s < SETTLE_S:
-                return "just_connected"
-            # A birth may be missed with the connection: what was heard on an earlier one does not count.
-            if time.monotonic() - self._gone_at < up_for_s:
-                return "home_assistant_offline"
+        if asked.command == "UNLOCK" and (reason := "locked_down" * roster.policy.locked_down or self._unsettled()):
+            return reason
         if asked.at is None:
             return "undated_command" if asked.command == "UNLOCK" else ""
         again = asked.at <= self._obeyed_at <= asked.at + 2 * GOOD_FOR_S  # further ahead: the clock was set back
@@ -126,6 +119,14 @@ class HomeAssistant:
             return "stale_command"
         self._obeyed_at = asked.at
         return ""
+
+    def _unsettled(self) -> str:
+        """Why what comes now may be old: it may have waited for us, or for Home Assistant."""
+        up_for_s = self._link.connection.up_for_s
+        if up_for_s < SETTLE_S:
+            return "just_connected"
+        # A birth may be missed with the connection: what was heard on an earlier one does not count.
+        return "home_assistant_offline" if time.monotonic() - self._gone_at < up_for_s else ""
 
     def _do(self, asked: Command) -> str:
         roster = self._holdings.active.roster
