@@ -45,8 +45,8 @@ def check(port: int, *, embedded_broker: bool = False, owners_wanted: float = OW
 
     Raises BadState, LostLink, OSError.
     The JSON's enrol_to_door_ms is the median, over the twenty people, of the time from handing a photo to the page
-    until the page says that every door runs the new list; frame_to_unlock_ms goes from the deciding frame's capture to the
-    unlock being handed to the socket.
+    until the page says that every door runs the new list; frame_to_unlock_ms goes from the deciding frame's capture
+    to the unlock being handed to the socket.
     """
     with stage(CAMERAS, port, say, embedded_broker=embedded_broker) as set_up:
         page = PageClient(set_up.address, set_up.account, set_up.password)

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Two replays of the same frames: python -m tests.arm64.compare HERE.jsonl THERE.jsonl. Exits with 1 if they differ."""
-=======
-"""Two replays of the same frames: python -m tests.arm64.compare HERE.jsonl THERE.jsonl. Exit code 1 where they differ."""
->>>>>>> 7661ea1 (Execution providers chosen by a measurement that is kept; whose board it is; make test-arm64)
 
 from __future__ import annotations
 
