@@ -130,6 +130,8 @@ class Bundles(Premises):
                 record_act(session, by, "ship_model", f"{name} ({eyes.encoder_id[:12]}), {facts}")
             news = self._desk.send([row.name for row in rows], model=True)
         left = f" To be enrolled again: {', '.join(again)}." if again else " Nobody has to be enrolled again."
+        if before.eyes.encoder_id in bundle.proofs:
+            left += " A door goes on with the list that it has until the new one has come."
         return Change(f"The encoder {name} is sent; {made} templates were made for it.{left}", news)
 
     def who_comes_again(self, encoder_id: str) -> list[str]:

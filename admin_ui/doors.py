@@ -35,7 +35,18 @@ def door_view(row: DoorRow, people: int, seen: Presence, why_down: str, ending: 
         problems=(*_problems(row, seen, applied, why_down), *ending),
         health=seen.health,
         locked_down=policy.locked_down,
+        notes=_notes(applied),
     )
+
+
+def _notes(applied: Applied | None) -> tuple[str, ...]:
+    if applied is None or not applied.roster_encoder:
+        return ()
+    sentence = (
+        f"The door has the new encoder ({applied.model_version}) and keeps the list that was made with the one before, "
+        "which it may be compared with, until the new list has come. Nobody must be enrolled again."
+    )
+    return (sentence,)
 
 
 def _refusal(applied: Applied | None) -> str:

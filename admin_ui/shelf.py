@@ -132,9 +132,18 @@ def check_successor(new: Bundle, current: Bundle, eyes: Eyes, *, rollback: bool)
     """May `new` follow `current`? What a door would refuse is refused here, before anything is sent.
 
     eyes: with the new encoder. rollback: the administrator wants an older one.
-    Raises BundleRefused: older_version, self_test_failed.
+    Raises BundleRefused: older_version, self_test_failed, bad_contents.
     """
     check_version(new.manifest, current.manifest.version, new.manifest.encoder_id if rollback else "")
+    proof = new.proofs.get(current.manifest.encoder_id)
+    if proof is not None and proof.old != current.calibration:
+        # A door would carry its threshold across by numbers that it was not set by.
+        raise BundleRefused(
+            "bad_contents",
+            "The bundle proves that it may be compared with the encoder in force by another calibration of that than "
+            f"{current.manifest.name} {current.manifest.version} has. Bundle it anew, --compatible-with the file that "
+            "is in force here.",
+        )
     error = float(np.max(np.abs(eyes.embed(list(new.golden.inputs)) - new.golden.outputs)))
     # Written so that a NaN fails too.
     if not error <= MAX_SELF_TEST_ERROR:

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from admin_ui.views import ThresholdView
-from firmware_config.calibration import Calibration, fmr_for_gallery
+from firmware_config.calibration import ROUNDING, Calibration, fmr_for_gallery
 from firmware_config.errors import BadInput
 from firmware_config.face import MAX_DISTANCE
-from firmware_config.roster import Policy
+from firmware_config.roster import LOWEST_TAU, Policy
 
 DEFAULT_FMR: Final = 1e-4
 """False match rate of one comparison that a new door starts with: one in ten thousand, FIDO's requirement for
@@ -28,24 +28,11 @@ DUPLICATE_FALSE_ALARMS: Final = 0.01
 SLIDER_STEP: Final = 0.005
 """Distance. Finer than the calibration's confidence intervals."""
 CURVE_POINTS: Final = 161
-BISECTIONS: Final = 16
-"""2 / 2^16 is 0.00003, a hundredth of a slider's step."""
-ROUNDING: Final = 1e-6
-LOWEST_TAU: Final = 0.05
-"""The policy's own lower limit."""
 
 
 def tau_for(calibration: Calibration, fmr: float) -> float:
-    """The largest tau whose false match rate is at most `fmr`, 0 to 2: the inverse of Calibration.fmr_at, bounded
-    by what the bundle has measured."""
-    allowed, above = 0.0, MAX_DISTANCE
-    for _ in range(BISECTIONS):
-        middle = (allowed + above) / 2
-        if calibration.fmr_at(middle) <= fmr * (1 + ROUNDING):
-            allowed = middle
-        else:
-            above = middle
-    return max(allowed, min(point.tau for point in calibration.operating_points))
+    """The largest tau whose false match rate is at most `fmr`, 0 to 2, bounded by what the bundle has measured."""
+    return calibration.largest_tau(fmr)
 
 
 def policy_at(calibration: Calibration, fmr: float = DEFAULT_FMR, base: Policy | None = None) -> Policy:

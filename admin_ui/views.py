@@ -123,6 +123,7 @@ class DoorView:
     generation: what the page has published; applied_generation: what the door says it runs, 0 before it said
     anything. lock: LOCKED, UNLOCKED, JAMMED or unknown. refused: the door's last refusal as a sentence, or "".
     problems: whole sentences, worst first, empty when all is well. health: None before the door said anything.
+    notes: whole sentences about what is as it should be and worth knowing.
     """
 
     name: str
@@ -138,6 +139,7 @@ class DoorView:
     problems: tuple[str, ...]
     health: Health | None = None
     locked_down: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def in_step(self) -> bool:

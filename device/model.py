@@ -14,9 +14,10 @@ from device.match import Gallery
 from device.ranker import QualityRanker
 from device.search import FEW
 from firmware_config.bundle import Bundle, BundleRefused, Manifest
+from firmware_config.compatible import crossed
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import EMBEDDING_SIZE, FloatArray, ImageArray
-from firmware_config.roster import Roster
+from firmware_config.roster import Roster, RosterRefused
 
 log = logging.getLogger("latchkey.model")
 
@@ -56,11 +57,25 @@ class Model:
 
 @dataclass(frozen=True)
 class Active:
-    """The running pair. No roster and no gallery: the encoder runs, and everybody is refused."""
+    """The running pair, made by `pair`. No roster and no gallery: the encoder runs, and everybody is refused.
+
+    roster: what is judged by. sent: as the page sent it, where that has the thresholds of an older encoder; None: it is
+    `roster`.
+    """
 
     model: Model
     roster: Roster | None = None
     gallery: Gallery | None = None
+    sent: Roster | None = None
+
+    @property
+    def as_sent(self) -> Roster | None:
+        return self.sent or self.roster
+
+    @property
+    def older(self) -> str:
+        """encoder_id that the templates are of, where that is not the encoder that runs; otherwise ""."""
+        return self.sent.encoder_id if self.sent is not None else ""
 
     @property
     def encoder(self) -> Embedder:
@@ -99,6 +114,33 @@ def tested(bundle: Bundle, make_encoder: MakeEncoder) -> Model:
             "is rounding. Export it anew, and run the self-test where it was trained.",
         )
     return Model(replace(bundle, onnx=b"", quality=None, parts={}), encoder, ranker)
+
+
+def fits(bundle: Bundle, roster: Roster) -> bool:
+    """May faces that this encoder saw be compared with these templates? Its own; those of an older encoder only where
+    the bundle declares and proves it."""
+    return roster.encoder_id == bundle.manifest.encoder_id or roster.encoder_id in bundle.proofs
+
+
+def pair(model: Model, roster: Roster) -> Active:
+    """Encoder and roster together, the one way to have both.
+
+    Templates of an older encoder are compared at the thresholds of the bundle's cross calibration, never at those that
+    the roster names, which are distances among the older encoder's own. Raises RosterRefused: encoder_mismatch.
+    """
+    ours = model.manifest.encoder_id
+    if not fits(model.bundle, roster):
+        raise RosterRefused(
+            "encoder_mismatch",
+            f"The roster was made with encoder {roster.encoder_id[:12]}, this door runs {ours[:12]} and has no other "
+            "for it. Ship that model to the door.",
+        )
+    gallery = build_gallery(roster)
+    if roster.encoder_id == ours:
+        return Active(model, roster, gallery)
+    templates = sum(len(person.templates) for person in roster.people)
+    policy = crossed(roster.policy, model.bundle.proofs[roster.encoder_id], templates)
+    return Active(model, roster.model_copy(update={"policy": policy}), gallery, roster)
 
 
 def build_gallery(roster: Roster) -> Gallery:

@@ -48,4 +48,5 @@ def switch_facts(before: Active, after: Active) -> dict[str, int | str]:
         "left": len(were - are),
         "model_version": after.manifest.version,
         "encoder_id": after.manifest.encoder_id,
+        **({"roster_encoder": after.older} if after.older else {}),
     }

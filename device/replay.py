@@ -12,7 +12,7 @@ from device.camera import Frame, read_frames
 from device.decide import Decider
 from device.embed import Encoder
 from device.journal import finite
-from device.model import Active, build_gallery, tested
+from device.model import Active, fits, pair, tested
 from device.outfit import Look, default_bundle, real_look
 from device.shelf import MODEL
 from firmware_config.bundle import read_bundle
@@ -98,13 +98,13 @@ def load_active(roster_path: Path, model: Path | None, settings: DoorSettings | 
         bundle = read_bundle(path.read_bytes(), trusted=None)
     except OSError as error:
         raise BadInput(f"The bundle {path} cannot be read: {error.strerror}.") from error
-    if bundle.manifest.encoder_id != roster.encoder_id:
+    if not fits(bundle, roster):
         raise BadInput(
             f"The roster was made with encoder {roster.encoder_id[:12]}, {path} holds "
             f"{bundle.manifest.encoder_id[:12]}. Name the right bundle with --model."
         )
     threads = settings.runtime.threads if settings else 1
-    return Active(tested(bundle, lambda onnx: Encoder(onnx, threads)), roster, build_gallery(roster))
+    return pair(tested(bundle, lambda onnx: Encoder(onnx, threads)), roster)
 
 
 def replay(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from device.model import Active, MakeEncoder, Model, build_gallery, tested
+from device.model import Active, MakeEncoder, Model, fits, pair, tested
 from device.outcome import Outcome, refusal_code, switch_facts
 from device.shelf import MODEL, ROSTER, STAGED, Marks, Shelf
 from firmware_config.bundle import BundleRefused, Manifest, check_version, read_bundle
@@ -84,6 +83,7 @@ class Holdings:
             encoder_id=self.active.manifest.encoder_id,
             model_version=self.active.manifest.version,
             people=len(roster.people) if roster else 0,
+            roster_encoder=self.active.older,
             refused=self._last.refused,
             refused_why=self._last.why,
             refused_topic=self._last_topic if self._last.refused else "",
@@ -112,7 +112,7 @@ class Holdings:
 
     def _take_roster(self, sealed: bytes) -> bool:
         roster = open_roster(sealed, self._topics, self._site_key, self._door_key)
-        if roster == self.active.roster:
+        if roster == self.active.as_sent:
             return False
         # Without a running roster the highest generation may come once more: that is how a damaged disk heals.
         taken = self._marks.generation - (self.active.roster is None)
@@ -120,12 +120,12 @@ class Holdings:
             why = f"The roster has generation {roster.generation}, the door has taken {self._marks.generation}."
             raise RosterRefused("older_generation", why)
         model = self._model_for(roster, sealed)
-        gallery = build_gallery(roster)
+        fresh = pair(model, roster)
         if model is self.active.model and not self._shelf.has_model():
             # The package's own bundle: an upgrade would replace it under the roster that was made with it.
             self._shelf.keep_model(self._default.read_bytes())
         self._shelf.keep_roster(sealed)
-        self.active = Active(model, roster, gallery)
+        self.active = fresh
         self.problems.clear()
         self._waiting_roster = None
         self._settle()
@@ -143,8 +143,9 @@ class Holdings:
         if self._staged is not None and roster.encoder_id == self._staged.manifest.encoder_id:
             self._check_version(self._staged.manifest, roster)
             return self._staged
-        self._waiting_roster = (roster, sealed)
-        raise RosterRefused("encoder_mismatch", self._mismatch(roster, self.active.model))
+        if not fits(self.active.bundle, roster):
+            self._waiting_roster = (roster, sealed)
+        return self.active.model  # `pair` refuses what does not fit
 
     def _take_bundle(self, data: bytes) -> bool:
         known = [self.active.bundle.digest, self._staged.bundle.digest if self._staged else ""]
@@ -158,10 +159,16 @@ class Holdings:
             self._waiting_bundle = (bundle.manifest, data)
             raise
         model = tested(bundle, self._make_encoder)
-        at_once = self.active.roster is None or model.manifest.encoder_id == self.active.manifest.encoder_id
+        roster = self.active.as_sent
+        again = model.manifest.encoder_id == self.active.manifest.encoder_id
+        at_once = roster is None or again or fits(model.bundle, roster)
         if at_once:
             self._shelf.keep_model(data)
-            self.active = replace(self.active, model=model)
+            if roster is None:
+                self.active = Active(model)
+            else:
+                # Without the declaration that held them together they part, as they would at the next start.
+                self.active = pair(model, roster) if fits(model.bundle, roster) else self._load()
             self._settle()
         else:
             self._shelf.keep_staged(data)
@@ -238,25 +245,21 @@ class Holdings:
         roster, sealed = self._roster_from_disk()
         model = self._from_disk(self._shelf.model, MODEL)
         staged = self._staged
-        fits = staged is not None and roster is not None and staged.manifest.encoder_id == roster.encoder_id
-        if staged is not None and fits and (model is None or model.manifest.encoder_id != staged.manifest.encoder_id):
+        waited = staged is not None and roster is not None and staged.manifest.encoder_id == roster.encoder_id
+        if staged is not None and waited and (model is None or model.manifest.encoder_id != staged.manifest.encoder_id):
             model = staged  # a switch that a power cut interrupted
         model = model or self._default_model()
         if roster is None:
             return Active(model)
-        why = ""
-        if roster.encoder_id != model.manifest.encoder_id:
+        if not fits(model.bundle, roster):
             self._waiting_roster = (roster, sealed)
-            why = self._mismatch(roster, model)
-        else:
-            try:
-                self._check_version(model.manifest, roster)
-            except BundleRefused as error:
-                why = str(error)
-        if not why:
-            return Active(model, roster, build_gallery(roster))
-        self.problems.append(f"Nobody is let in until the broker delivers a fitting pair: {why}")
-        return Active(model)
+        try:
+            active = pair(model, roster)
+            self._check_version(model.manifest, roster)
+        except (RosterRefused, BundleRefused) as error:
+            self.problems.append(f"Nobody is let in until the broker delivers a fitting pair: {error}")
+            return Active(model)
+        return active
 
     def _roster_from_disk(self) -> tuple[Roster | None, bytes]:
         try:
@@ -284,13 +287,6 @@ class Holdings:
             return tested(bundle, self._make_encoder)
         except (BadInput, OSError) as error:
             raise BadState(f"No encoder can be used: {self._default}: {error}. Install the package again.") from error
-
-    @staticmethod
-    def _mismatch(roster: Roster, model: Model) -> str:
-        return (
-            f"The roster was made with encoder {roster.encoder_id[:12]}, this door runs "
-            f"{model.manifest.encoder_id[:12]} and has no other for it. Ship that model to the door."
-        )
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -23,10 +23,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from firmware_config.calibration import Calibration
+from firmware_config.compatible import MOST_OLDER, PART, CrossCalibration, read_proofs
 from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE, FloatArray, ImageArray
 from firmware_config.keys import SIGNATURE_BYTES, SignatureRefused, SigningKey, VerifyKey
-from firmware_config.messages import Message, MessageRefused, decode
+from firmware_config.messages import Hex64, Message, MessageRefused, decode
 from firmware_config.plainzip import open_plain_zip
 
 MAX_BUNDLE_BYTES: Final = 64 * 1024 * 1024
@@ -79,6 +80,9 @@ class Manifest(Message):
     licence: str
     training: dict[str, Any] = Field(default_factory=dict)
     """Resolved configuration, seed, data fingerprint and code version."""
+    compatible_with: list[Hex64] = Field(default_factory=list, max_length=MOST_OLDER)
+    """encoder_id of each older encoder whose templates this one's probes may be compared with. Each has its proof in
+    the bundle (firmware_config/compatible.py)."""
 
     @property
     def version_key(self) -> tuple[int, ...]:
@@ -103,6 +107,8 @@ class Bundle:
     golden: Golden
     model_card: str
     quality: bytes | None = None
+    proofs: dict[str, CrossCalibration] = field(default_factory=dict, repr=False)
+    """encoder_id of an older encoder -> what proves that its templates may be compared with this one's probes."""
     digest: str = ""
     """sha256 of the whole file."""
     parts: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -161,6 +167,10 @@ def read_bundle(data: bytes, trusted: Sequence[VerifyKey] | None) -> Bundle:
         raise BundleRefused("bad_contents", f"The bundle does not read: {error}") from error
     if sha256(parts["encoder.onnx"]).hexdigest() != manifest.encoder_id:
         raise BundleRefused("bad_contents", "The bundle's encoder is not the one that its manifest names.")
+    try:
+        proofs = read_proofs(manifest.compatible_with, manifest.encoder_id, parts)
+    except BadInput as error:
+        raise BundleRefused("bad_contents", str(error)) from error
     return Bundle(
         manifest=manifest,
         onnx=parts["encoder.onnx"],
@@ -168,6 +178,7 @@ def read_bundle(data: bytes, trusted: Sequence[VerifyKey] | None) -> Bundle:
         golden=golden,
         model_card=card,
         quality=parts.get("quality.onnx"),
+        proofs=proofs,
         digest=sha256(data).hexdigest(),
         parts=parts,
     )
@@ -194,9 +205,10 @@ def _members(data: bytes) -> dict[str, bytes]:
     known = (*REQUIRED, *OPTIONAL, SIGNATURE)
     parts: dict[str, bytes] = {}
     try:
-        with open_plain_zip(data, len(known)) as archive:
+        with open_plain_zip(data, len(known) + MOST_OLDER) as archive:
             for entry in archive.infolist():
-                if entry.filename not in known or entry.filename in parts:
+                place = entry.filename in known or PART.fullmatch(entry.filename)
+                if not place or entry.filename in parts:
                     raise BundleRefused("not_a_bundle", f"{entry.filename!r} has no place in a bundle.")
                 parts[entry.filename] = archive.read(entry)
     except UNREADABLE as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,10 @@ from pydantic import Field, FiniteFloat, model_validator
 from firmware_config.errors import BadInput
 from firmware_config.face import MAX_DISTANCE
 from firmware_config.messages import Message
+
+BISECTIONS: Final = 16
+"""2 / 2^16 is 0.00003, a hundredth of what anybody moves a threshold by."""
+ROUNDING: Final = 1e-6
 
 
 def fmr_for_gallery(fpir: float, templates: int) -> float:
@@ -101,6 +105,18 @@ class Calibration(Message):
         logs = [float(np.log10(point.fmr)) for point in points]
         fitted = float(10.0 ** np.interp(tau, taus, logs))
         return min(fitted, 10 / max(self.impostor_pairs, 1))
+
+    def largest_tau(self, fmr: float) -> float:
+        """The largest tau whose false match rate is at most `fmr`, 0 to 2: the inverse of `fmr_at`, bounded by what was
+        measured."""
+        allowed, above = 0.0, MAX_DISTANCE
+        for _ in range(BISECTIONS):
+            middle = (allowed + above) / 2
+            if self.fmr_at(middle) <= fmr * (1 + ROUNDING):
+                allowed = middle
+            else:
+                above = middle
+        return max(allowed, min(point.tau for point in self.operating_points))
 
     def fnmr_at(self, tau: float) -> float:
         """False non-match rate at tau, counted."""

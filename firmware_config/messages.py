@@ -228,6 +228,8 @@ class Applied(Message):
     encoder_id: str
     model_version: str
     people: Count = 0
+    roster_encoder: str = ""
+    """Where the roster's templates are of an older encoder that this one may be compared with: its encoder_id."""
     refused: str = ""
     """Machine-readable reason of the last refusal, empty when the last document was taken."""
     refused_why: str = ""

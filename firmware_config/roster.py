@@ -19,6 +19,9 @@ ROSTER_CONTEXT: Final = b"latchkey-roster-1|"
 NORM_TOLERANCE: Final = 1e-3
 """How far a template's length may be from 1: float32 rounding is 1e-6, anything above this is damage."""
 
+LOWEST_TAU: Final = 0.05
+"""Distance. Two pictures of one person are never so near; below it a threshold would only look like one."""
+
 
 class RosterRefused(BadInput):
     """A roster that the door does not take. `reason` is a code, published; the text is for a person."""
@@ -31,9 +34,9 @@ class RosterRefused(BadInput):
 class Policy(Message):
     """The rule of one door. Distances 0 to 2, times in seconds unless the name says otherwise."""
 
-    tau: float = Field(ge=0.05, le=MAX_DISTANCE)
+    tau: float = Field(ge=LOWEST_TAU, le=MAX_DISTANCE)
     """Same person when the distance is at most this."""
-    tau_strict: float = Field(ge=0.05, le=MAX_DISTANCE)
+    tau_strict: float = Field(ge=LOWEST_TAU, le=MAX_DISTANCE)
     """What tau becomes while the guard is raised."""
     fpir: float | None = Field(default=None, gt=0, lt=1)
     """For the page alone: it sets tau with every list so that one picture of a stranger opens at most so often,

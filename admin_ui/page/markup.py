@@ -116,6 +116,7 @@ def door_card(door: DoorView, link_sentence: str = "") -> str:
         pill += '<span class="lk-pill lk-bad">Locked down</span>'
     problems = [sentence for sentence in (link_sentence, *door.problems) if sentence]
     notes = "".join(note(sentence, "warn") for sentence in dict.fromkeys(problems))
+    notes += "".join(note(sentence) for sentence in door.notes)
     lock_kind = {"LOCKED": "good", "UNLOCKED": "warn", "JAMMED": "bad"}.get(door.lock, "none")
     camera = health.camera if health is not None else "unknown"
     tiles = (
