@@ -60,6 +60,17 @@ def test_a_run_interrupted_at_a_random_step_ends_in_identical_weights(
     assert not torch.equal(*(next(network.parameters()) for network in (resumed.network, resumed.result)))
 
 
+def test_a_gradient_is_cut_to_the_length_that_is_asked_for_or_not_at_all(six_people: Faces, tmp_path: Path) -> None:
+    def moved(length: float) -> float:
+        config = small_config(optimiser="sgd", largest_gradient=length)
+        run = train.train(config, six_people, SPLIT, tmp_path / str(length), quiet)
+        pairs = zip(run.network.parameters(), train.build_network(config).parameters(), strict=True)
+        return sum(float((after - before).detach().abs().sum()) for after, before in pairs)
+
+    assert moved(1e-9) < 1e-5
+    assert moved(0.0) > 1e-2
+
+
 def test_ctrl_c_is_as_before_when_the_training_is_over(six_people: Faces, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     train.train(small_config(), six_people, SPLIT, tmp_path, quiet)
