@@ -33,6 +33,9 @@ class Holdings:
     - encoder and roster switch together: a bundle with another encoder is staged until a roster for it comes; a
       roster for neither is refused, remembered, and tried again when a bundle is taken, because retained messages
       come in any order. With no roster there is nothing to switch together: the bundle is used at once;
+    - a bundle that proves that it may be compared with the running roster's templates is used at once too, and the
+      roster stays, at the proof's thresholds (docs/compatible.md). The encoder that made the roster goes before one
+      that is compatible with it. Such a bundle again without the proof parts them: nobody is let in;
     - whatever on disk does not verify is not used: `problems` says so, and the door refuses everybody until the
       broker delivers it again.
     After python-tuf's trusted metadata set.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -15,11 +15,13 @@ import numpy as np
 import torch
 
 from device.embed import Encoder
-from firmware_config.bundle import Golden, Manifest, golden_bytes, pack_bundle, read_bundle
+from firmware_config.bundle import Bundle, Golden, Manifest, golden_bytes, pack_bundle, read_bundle
+from firmware_config.compatible import part_name
 from firmware_config.errors import BadInput, BadState
 from trainer import data, export, gate
 from trainer.calibrate import calibrate
 from trainer.card import model_card
+from trainer.compatible import Earlier, check_older, prove
 from trainer.config import Config
 from trainer.metrics import equal_error_rate, pair_table, true_accept_rate
 from trainer.train import CHECKPOINT, build_network
@@ -79,6 +81,8 @@ def sources(config: Config) -> list[str]:
     if config.data.unnamed_images:
         named.append(FAIRFACE)
     named += [f"what the encoder {teacher.name} ({teacher.licence}) says of them" for teacher in config.teacher]
+    if config.distill is not None and config.distill.old is not None:
+        named.append(f"what our older encoder {config.distill.old.encoder_id[:12]} says of them")
     return named
 
 
@@ -103,17 +107,21 @@ def make_bundle(
     mirrored: bool = False,
     quality: bytes | None = None,
     mend: Callable[[data.Faces], data.Faces] = lambda faces: faces,
+    older: Sequence[Bundle] = (),
 ) -> bytes:
     """-> an unsigned bundle.
 
     faces, split: those of the run, unnamed images not needed. results: evaluations, for the model card. mirrored:
     the encoder looks at each crop and at its mirror image. quality: a quality.onnx to go with it. mend: puts labels
-    right before anything is measured by them.
+    right before anything is measured by them. older: encoders that the bundle shall declare to be compatible with, if
+    they prove to be.
 
-    Raises BadInput for the tutorial's network, which is no door's encoder, BadState when int8 loses too much.
+    Raises BadInput for the tutorial's network, which is no door's encoder, BadState when int8 loses too much or the
+    encoder is not compatible with an older one.
     """
     if trained.config.network.kind == "tutorial":
         raise BadInput("The tutorial's network gives 5 numbers for a grey image; a door's encoder gives 128.")
+    check_older(older)
     random = np.random.default_rng(trained.config.seed)
     chosen = random.choice(split.train, min(RANGE_CROPS, len(split.train)), replace=False)
     inputs = export.golden_inputs()
@@ -142,6 +150,8 @@ def make_bundle(
         f"{len(calibrating)} crops of {calibrating.people} identities, {several} of them with two or more images, none "
         f"trained on ({terms(trained.config)}); keys' sha256 {calibrating.fingerprint()[:16]}{note}",
     )
+    same = [Earlier(bundle, bundle.manifest.training.get("images") == trained.images) for bundle in older]
+    proofs = [prove(each, encoder, calibrating, calibration.source, say) for each in same]
     manifest = Manifest(
         name=name,
         version=version,
@@ -160,6 +170,7 @@ def make_bundle(
             "validation": kept,
             "results": results,
         },
+        compatible_with=[proof.templates for proof in proofs],
     )
     parts = {
         "manifest.json": manifest.model_dump_json(indent=1).encode(),
@@ -167,7 +178,8 @@ def make_bundle(
         "calibration.json": calibration.model_dump_json().encode(),
         # One crop at a time, as the door will: a batch may round differently in the last bit.
         "golden.npz": golden_bytes(Golden(inputs, np.concatenate([encoder.embed(i[None]) for i in inputs]))),
-        "MODEL_CARD.md": model_card(manifest, calibration).encode(),
+        "MODEL_CARD.md": model_card(manifest, calibration, proofs).encode(),
+        **{part_name(proof.templates): proof.model_dump_json().encode() for proof in proofs},
     }
     if quality is not None:
         parts["quality.onnx"] = quality
@@ -192,7 +204,7 @@ def with_quality(data: bytes, quality: bytes, found: dict[str, Any], version: st
     parts = before.parts | {
         "manifest.json": manifest.model_dump_json(indent=1).encode(),
         "quality.onnx": quality,
-        "MODEL_CARD.md": model_card(manifest, before.calibration).encode(),
+        "MODEL_CARD.md": model_card(manifest, before.calibration, list(before.proofs.values())).encode(),
     }
     return pack_bundle(parts, None)
 

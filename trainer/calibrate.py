@@ -12,7 +12,7 @@ from firmware_config.calibration import Calibration, Histogram, OperatingPoint
 from firmware_config.errors import BadInput
 from firmware_config.face import MAX_DISTANCE, FloatArray
 from trainer.intervals import BOOTSTRAPS
-from trainer.metrics import all_distances
+from trainer.metrics import across_distances, all_distances
 
 RATES: Final = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """False match rates that the bundle lists: one in a hundred to one in a million."""
@@ -39,6 +39,10 @@ METHOD: Final = (
     f"nearest {TAIL_SHARE:g} of them by probability-weighted moments. Intervals: 95 %, "
     f"{BOOTSTRAPS} bootstraps over identities. Labels are taken as they are, noise included."
 )
+METHOD_ACROSS: Final = (
+    "Templates of the older encoder against probes of the newer one, both int8: every picture in both parts, and never "
+    f"with itself, so that each two pictures make two pairs. {METHOD}"
+)
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,25 @@ class Tail:
     second: npt.NDArray[np.int64]
 
 
-def calibrate(embeddings: FloatArray, identities: npt.NDArray[np.int64], source: str, seed: int = 0) -> Calibration:
-    """embeddings: float32[N, 128], unit rows of the int8 encoder; identities: int64[N], 0 to people - 1.
+def calibrate(
+    embeddings: FloatArray,
+    identities: npt.NDArray[np.int64],
+    source: str,
+    seed: int = 0,
+    probes: FloatArray | None = None,
+) -> Calibration:
+    """embeddings: float32[N, 128], unit rows of the int8 encoder; identities: int64[N], 0 to people - 1. probes: rows
+    of another encoder for the same pictures, where embeddings are the templates that those are compared with.
 
     Raises BadInput when there are too few pairs to say anything.
     """
-    rows, columns = np.triu_indices(len(embeddings), k=1)
-    distances = all_distances(embeddings)[rows, columns]
+    if probes is None:
+        rows, columns = np.triu_indices(len(embeddings), k=1)
+        distances = all_distances(embeddings)[rows, columns]
+    else:
+        # Which picture is the template makes a difference now; none is compared with itself.
+        rows, columns = np.nonzero(~np.eye(len(embeddings), dtype=bool))
+        distances = across_distances(embeddings, probes)[rows, columns]
     same = identities[rows] == identities[columns]
     genuine, owners = distances[same], identities[rows[same]]
     impostor = distances[~same]
@@ -67,10 +83,13 @@ def calibrate(embeddings: FloatArray, identities: npt.NDArray[np.int64], source:
     tail = Tail(impostor[kept], first[kept], second[kept])
     people = int(identities.max()) + 1
     images = np.bincount(identities, minlength=people).astype(np.float64)
-    points = _points(tail, genuine, owners, images, np.ones(people))
+    ways = 1 if probes is None else 2
+    points = _points(tail, genuine, owners, images, np.ones(people), ways)
     random = np.random.default_rng(seed)
     resampled = [
-        _points(tail, genuine, owners, images, np.bincount(random.integers(people, size=people), minlength=people))
+        _points(
+            tail, genuine, owners, images, np.bincount(random.integers(people, size=people), minlength=people), ways
+        )
         for _ in range(BOOTSTRAPS)
     ]
     low, high = np.percentile(np.array(resampled), [2.5, 97.5], axis=0)
@@ -93,7 +112,7 @@ def calibrate(embeddings: FloatArray, identities: npt.NDArray[np.int64], source:
         identities=people,
         genuine_pairs=len(genuine),
         impostor_pairs=len(impostor),
-        method=METHOD,
+        method=METHOD if probes is None else METHOD_ACROSS,
         source=source,
     )
 
@@ -110,11 +129,13 @@ def _points(
     owners: npt.NDArray[np.int64],
     images: npt.NDArray[np.float64],
     copies: npt.NDArray[np.float64] | npt.NDArray[np.int64],
+    ways: int = 1,
 ) -> npt.NDArray[np.float64]:
-    """tau and FNMR at each rate, float64[rates, 2], when person i is in the sample copies[i] times."""
+    """tau and FNMR at each rate, float64[rates, 2], when person i is in the sample copies[i] times. ways: pairs that
+    two pictures make, 1 or 2."""
     there = images * copies
     # Pairs of two copies of one person are neither genuine nor impostor: a bootstrap made them.
-    total = (there.sum() ** 2 - np.square(there).sum()) / 2.0
+    total = ways * (there.sum() ** 2 - np.square(there).sum()) / 2.0
     weights = (copies[tail.first] * copies[tail.second]).astype(np.float64)
     own = copies[owners].astype(np.float64)
     found = np.empty((len(RATES), 2))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from firmware_config.bundle import Manifest
-from firmware_config.calibration import Calibration
+from firmware_config.calibration import Calibration, OperatingPoint
+from firmware_config.compatible import CrossCalibration
 
 TAUGHT: Final = (
     "Nothing of a teacher is in it: the network learned to say of these images what a teacher says of them.\n"
@@ -14,15 +16,11 @@ TAUGHT: Final = (
 CELEBA_FAULTS: Final = "CelebA shows celebrities, mostly young and light-skinned, and some of its labels are wrong.\n"
 
 
-def model_card(manifest: Manifest, calibration: Calibration) -> str:
+def model_card(manifest: Manifest, calibration: Calibration, proofs: Sequence[CrossCalibration] = ()) -> str:
     """MODEL_CARD.md. Mitchell et al. 2019."""
     kept: dict[str, dict[str, float]] = manifest.training["validation"]
     results: dict[str, Any] = manifest.training["results"]
-    points = "\n".join(
-        f"| {p.fmr:g} | {p.tau:.3f} ({p.tau_low:.3f} to {p.tau_high:.3f}) "
-        f"| {p.fnmr:.3f} ({p.fnmr_low:.3f} to {p.fnmr_high:.3f}) | {'fitted' if p.extrapolated else 'counted'} |"
-        for p in calibration.operating_points
-    )
+    points = point_rows(calibration.operating_points)
     rows = "\n".join(
         f"| {which} | {values['eer']:.4f} | {values['tar_1e-2']:.4f} | {values['tar_1e-3']:.4f} |"
         for which, values in kept.items()
@@ -60,7 +58,32 @@ On validation identities, neither trained on nor calibrated with:
 
 ## Reported, never tuned on
 {evaluations or "- none"}
-{quality_card(manifest.training["quality"]) if "quality" in manifest.training else ""}"""
+{quality_card(manifest.training["quality"]) if "quality" in manifest.training else ""}\
+{"".join(compatible_card(proof) for proof in proofs)}"""
+
+
+def point_rows(points: Sequence[OperatingPoint]) -> str:
+    """One row of a table for each false match rate."""
+    return "\n".join(
+        f"| {p.fmr:g} | {p.tau:.3f} ({p.tau_low:.3f} to {p.tau_high:.3f}) "
+        f"| {p.fnmr:.3f} ({p.fnmr_low:.3f} to {p.fnmr_high:.3f}) | {'fitted' if p.extrapolated else 'counted'} |"
+        for p in points
+    )
+
+
+def compatible_card(proof: CrossCalibration) -> str:
+    """The section on one older encoder."""
+    return f"""
+## Compatible with {proof.templates[:12]}
+Probes of this encoder may be compared with templates of encoder {proof.templates}, so a door may keep its list
+through the update. TAR at FMR 1e-3 is {proof.cross_tar:.4f} across; the older encoder with itself has
+{proof.old_tar:.4f} on the same pictures.
+{proof.cross.source}: {proof.cross.genuine_pairs} genuine and {proof.cross.impostor_pairs} impostor pairs.
+
+| FMR | tau (95 %) | FNMR (95 %) | |
+|---|---|---|---|
+{point_rows(proof.cross.operating_points)}
+"""
 
 
 def quality_card(found: dict[str, Any]) -> str:

@@ -118,6 +118,18 @@ class TeacherFile(Part):
         return self
 
 
+class OldEncoder(Part):
+    """`[distill.old]`: the student shall be comparable with templates that an older encoder made."""
+
+    bundle: str
+    """Its bundle's path."""
+    encoder_id: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """sha256 of its ONNX, as `latchkey-trainer inspect` says it: another bundle at that path is refused."""
+    weight: float = Field(default=0.5, ge=0)
+    """Of where it puts a person, beside what the teachers say. 0: the teachers' space is only turned to lie upon the
+    older one's, which costs the student nothing; more costs it accuracy of its own."""
+
+
 class Distillation(Part):
     """How the teachers' lessons are given."""
 
@@ -142,6 +154,7 @@ class Distillation(Part):
     """AdamW's, for all else."""
     start: str = ""
     """A run's folder, or a file of weights, to begin with; its network may have fewer blocks."""
+    old: OldEncoder | None = None
 
 
 class Config(Part):

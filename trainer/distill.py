@@ -28,6 +28,7 @@ from trainer.kept import KeptLessons
 from trainer.lessons import Lessons, LiveLessons, order
 from trainer.losses import regression
 from trainer.muon import optimisers
+from trainer.old_space import CompatibleLessons, homes, load_old
 from trainer.run import PRECISIONS
 from trainer.student import build_student
 from trainer.teachers import load_teacher
@@ -134,12 +135,17 @@ def open_lessons(
     cache_dir: Path | None,
 ) -> Lessons:
     """The lessons that the configuration asks for; kept ones are written first, into folder/lessons."""
+    lessons: Lessons
     if plan.lessons == "live":
         teachers = [load_teacher(file, cache_dir, config.threads) for file in config.teacher]
-        return LiveLessons(teachers, training, config.seed, plan.whiten)
-    kept = KeptLessons(config, training, folder / "lessons")
-    kept.prepare(lambda: [load_teacher(file, cache_dir, config.threads) for file in config.teacher], say)
-    return kept
+        lessons = LiveLessons(teachers, training, config.seed, plan.whiten)
+    else:
+        lessons = kept = KeptLessons(config, training, folder / "lessons")
+        kept.prepare(lambda: [load_teacher(file, cache_dir, config.threads) for file in config.teacher], say)
+    if plan.old is None:
+        return lessons
+    old = load_old(plan.old, config.threads)
+    return CompatibleLessons(lessons, homes(old, training, folder / "lessons", say), plan.old.weight)
 
 
 def build_school(config: Config, plan: Distillation, training: data.Faces) -> School:
@@ -239,10 +245,14 @@ def resume(school: School, folder: Path) -> None:
         return
     state = torch.load(path, map_location="cpu", weights_only=True)
     kept = Config.model_validate(state["config"])
-    same = (kept.network, kept.data, kept.seed, kept.teacher, state["images"], len(state["workers"]))
-    config = school.config
-    if same != (config.network, config.data, config.seed, config.teacher, school.images, school.plan.workers):
-        raise BadState(f"{path} was made from another network, split, teacher or images. Choose another --out folder.")
+    old = kept.distill.old if kept.distill else None
+    same = (kept.network, kept.data, kept.seed, kept.teacher, old, state["images"], len(state["workers"]))
+    config, plan = school.config, school.plan
+    if same != (config.network, config.data, config.seed, config.teacher, plan.old, school.images, plan.workers):
+        raise BadState(
+            f"{path} was made from another network, split, teacher, older encoder or images. Choose another --out "
+            "folder."
+        )
     school.result.load_state_dict(state["network"])
     school.centre = Centre(school.result, school.plan.workers)
     for worker, was in zip(school.workers, state["workers"], strict=True):

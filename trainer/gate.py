@@ -36,3 +36,16 @@ def check_export(torch_rows: FloatArray, onnx_rows: FloatArray) -> None:
             f"The exported network differs from the trained one by {apart:.4f} in onnxruntime, at most {MOST_APART} "
             "is rounding. An operator was exported wrongly; nothing was written."
         )
+
+
+def check_compatible(cross_tar: float, old_tar: float) -> None:
+    """cross_tar: of the older encoder's templates against the newer one's probes; old_tar: of the older encoder with
+    itself; at FMR 1e-3, on the same pictures, 0 to 1. Raises BadState. Shen, Xiong, Xia, Soatto 2020, the criterion."""
+    # Written so that a NaN fails too.
+    if not cross_tar >= old_tar:
+        raise BadState(
+            f"Templates of the older encoder against probes of this one have a TAR of {cross_tar:.4f} at FMR 1e-3; the "
+            f"older encoder with itself has {old_tar:.4f}. A door that kept its list would get worse, so this is not "
+            "declared. Train with a higher weight under [distill.old], or bundle without --compatible-with: the page "
+            "makes everybody's templates anew. Nothing was written."
+        )

@@ -31,6 +31,8 @@ teacher to account where there are no photographs."""
 PLAIN: Final = "plain"
 MIRROR: Final = "mirror"
 NOTE: Final = "note.json"
+SAMPLE: Final = 16384
+"""Crops that stand for all: 128 for each number of an embedding."""
 
 
 class KeptLessons:
@@ -77,15 +79,28 @@ class KeptLessons:
         images = move(torch.from_numpy(pixels), CROP_SIZE, MOVED, random)
         return Lesson(images, torch.from_numpy(self._aim(said)))
 
+    def mixed(self, look: int, rows: IntArray) -> tuple[IntArray, FloatArray] | None:
+        """The other faces of a blend and their shares."""
+        return None if look == 0 else self._partners(look - 1, rows)
+
+    def sample(self) -> tuple[IntArray, FloatArray]:
+        """Unblended targets of SAMPLE crops."""
+        assert self._aim is not None, "prepare comes first"
+        rows = np.sort(np.random.default_rng(self._seed).permutation(self.count)[:SAMPLE])
+        return rows, self._aim(self._plain(rows))
+
+    def _partners(self, number: int, rows: IntArray) -> tuple[IntArray, FloatArray]:
+        random = np.random.default_rng([self._seed, number])
+        other = random.permutation(self.count)[rows]
+        return other, random.uniform(LEAST_BLEND, MOST_BLEND, self.count).astype(np.float32)[rows]
+
     def _plain(self, rows: IntArray) -> FloatArray:
         return together([self._read(PLAIN)[rows], self._read(MIRROR)[rows]], self._teachers)
 
     def _blend(self, number: int, rows: IntArray) -> ImageArray:
         """Crops with the other face of blend `number` in them: uint8[N, S, S, 3]."""
-        random = np.random.default_rng([self._seed, number])
-        other = random.permutation(self.count)[rows]
-        part = random.uniform(LEAST_BLEND, MOST_BLEND, self.count).astype(np.float32)[rows][:, None, None, None]
-        pixels = self._faces.pixels
+        other, share = self._partners(number, rows)
+        part, pixels = share[:, None, None, None], self._faces.pixels
         blended: ImageArray = np.rint(pixels[rows] * (1 - part) + pixels[other] * part).astype(np.uint8)
         return blended
 

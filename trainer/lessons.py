@@ -44,6 +44,15 @@ class Lessons(Protocol):
         """The lesson on these crops."""
         ...
 
+    def mixed(self, look: int, rows: IntArray) -> tuple[IntArray, FloatArray] | None:
+        """What is blended into these crops in this look: int64[N] rows, and float32[N] shares of 0 to 1; None for
+        nothing."""
+        ...
+
+    def sample(self) -> tuple[IntArray, FloatArray]:
+        """Some crops, int64[K] rows, and their targets unblended: float32[K, 128]."""
+        ...
+
 
 @dataclass(frozen=True)
 class Aim:
@@ -123,9 +132,10 @@ class LiveLessons:
     def __init__(self, teachers: list[Teacher], faces: Faces, seed: int, whiten: float) -> None:
         self._teachers, self._faces, self.count = teachers, faces, len(faces)
         self._asking = threading.Lock()  # workers take turns: the teachers use all processors
-        some = np.random.default_rng(seed).permutation(len(faces))[:AIM_CROPS]
-        said = self._ask(np.ascontiguousarray(faces.centre()[np.sort(some)]))
+        self._some: IntArray = np.sort(np.random.default_rng(seed).permutation(len(faces))[:AIM_CROPS])
+        said = self._ask(np.ascontiguousarray(faces.centre()[self._some]))
         self._aim = fit_aim(said, whiten)
+        self._some_targets = self._aim(said)
 
     def read(self, look: int, rows: IntArray, random: torch.Generator) -> Lesson:
         """The lesson on these crops, moved by chance."""
@@ -134,6 +144,13 @@ class LiveLessons:
         with self._asking:
             said = self._ask(crops.numpy())
         return Lesson(normalise(crops), torch.from_numpy(self._aim(said)))
+
+    def mixed(self, look: int, rows: IntArray) -> None:
+        """Nothing is blended."""
+
+    def sample(self) -> tuple[IntArray, FloatArray]:
+        """Those that the aim was fitted on."""
+        return self._some, self._some_targets
 
     def _ask(self, crops: ImageArray) -> FloatArray:
         rows = ask(self._teachers, crops)

@@ -26,6 +26,12 @@ def all_distances(embeddings: FloatArray) -> FloatArray:
     return distances
 
 
+def across_distances(templates: FloatArray, probes: FloatArray) -> FloatArray:
+    """float32[N, D], float32[M, D], unit rows of two encoders -> float32[N, M], Euclidean."""
+    distances: FloatArray = np.sqrt(np.maximum(2.0 - 2.0 * templates @ probes.T, 0.0), dtype=np.float32)
+    return distances
+
+
 def pair_table(embeddings: FloatArray, identities: npt.NDArray[np.int64]) -> PairTable:
     """Every pair of rows once, sorted into genuine and impostor by identity."""
     rows, columns = np.triu_indices(len(embeddings), k=1)

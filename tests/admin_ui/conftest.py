@@ -23,6 +23,7 @@ from admin_ui.service import Office
 from admin_ui.store import open_store
 from device.embed import Encoder
 from firmware_config.bundle import Golden, Manifest, golden_bytes, pack_bundle
+from firmware_config.compatible import CrossCalibration, part_name
 from firmware_config.errors import LostLink
 from firmware_config.face import ImageArray
 from firmware_config.keys import SigningKey
@@ -40,12 +41,22 @@ MakeOffice = Callable[..., Office]
 
 @pytest.fixture(scope="session")
 def make_bundle() -> MakeBundle:
-    """make_bundle(key, version="0.1.0", seed=1, shift=0.0, golden_error=0.0) -> a signed bundle."""
+    """make_bundle(key, version="0.1.0", seed=1, shift=0.0, golden_error=0.0, noise=0.0, proof=None) -> a signed bundle.
+
+    noise: how far the encoder is from the seed's own. proof: of an older encoder, to declare it; its `probes` is filled
+    in.
+    """
 
     def make(
-        key: SigningKey, version: str = "0.1.0", seed: int = 1, shift: float = 0.0, golden_error: float = 0.0
+        key: SigningKey,
+        version: str = "0.1.0",
+        seed: int = 1,
+        shift: float = 0.0,
+        golden_error: float = 0.0,
+        noise: float = 0.0,
+        proof: CrossCalibration | None = None,
     ) -> bytes:
-        model = toy_onnx(seed)
+        model = toy_onnx(seed, noise)
         inputs = np.random.default_rng(7).integers(0, 256, (4, 112, 112, 3), dtype=np.uint8)
         outputs = Encoder(model).embed(inputs) + np.float32(golden_error)
         manifest = Manifest(
@@ -55,6 +66,7 @@ def make_bundle() -> MakeBundle:
             created=datetime(2026, 1, 1, tzinfo=timezone.utc),
             trained_on=["nothing"],
             licence="Apache-2.0",
+            compatible_with=[proof.templates] if proof else [],
         )
         parts = {
             "manifest.json": encode(manifest),
@@ -63,6 +75,9 @@ def make_bundle() -> MakeBundle:
             "golden.npz": golden_bytes(Golden(inputs, outputs)),
             "MODEL_CARD.md": b"# Toy\n",
         }
+        if proof is not None:
+            filled = proof.model_copy(update={"probes": manifest.encoder_id})
+            parts[part_name(proof.templates)] = encode(filled)
         return pack_bundle(parts, key)
 
     return make

@@ -14,9 +14,11 @@ from firmware_config.calibration import Calibration, Histogram, OperatingPoint
 from firmware_config.face import ImageArray
 
 
-def toy_onnx(seed: int) -> bytes:
-    """Crop -> 16x16 averages without their mean -> a random projection to 128 unit numbers."""
+def toy_onnx(seed: int, noise: float = 0.0) -> bytes:
+    """Crop -> 16x16 averages without their mean -> a random projection to 128 unit numbers. noise: how far the
+    projection is from the seed's own, so that two encoders are nearly one."""
     weights = np.random.default_rng(seed).normal(size=(7 * 7 * 3, 128)).astype(np.float32)
+    weights += np.float32(noise) * np.random.default_rng(99).normal(size=weights.shape).astype(np.float32)
     nodes = [
         helper.make_node("Cast", ["crops"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),

@@ -10,10 +10,12 @@ import pytest
 
 from device.roster import Holdings
 from firmware_config.bundle import pack_bundle
+from firmware_config.compatible import part_name
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics, encode
 from firmware_config.roster import ROSTER_CONTEXT, seal_roster
 from tests.makers import Premises, bundle_parts, encoder_id, toy_bundle, toy_onnx
+from tests.makers_compatible import compatible_bundle, compatible_parts, proof
 
 Forge = Callable[[Premises], bytes]
 
@@ -138,6 +140,32 @@ def compressed(premises: Premises) -> bytes:
     return stream.getvalue()
 
 
+OURS = part_name(encoder_id(2))
+"""Where a bundle would prove that it may be compared with the templates of the door's list."""
+
+
+def compatible(premises: Premises, changes: dict[str, bytes | None]) -> bytes:
+    """Toy encoder 3, which declares the one that runs, with parts exchanged or (None) left out, and signed by the
+    site."""
+    parts = {**compatible_parts("3.0.0", old=2, new=3), **changes}
+    return pack_bundle({name: part for name, part in parts.items() if part is not None}, premises.site_key)
+
+
+def looser_across(premises: Premises) -> bytes:
+    good = compatible_bundle(premises.site_key, "3.0.0", old=2, new=3)
+    return resigned_by_nobody(good, {OURS: encode(proof(2, 3, shift=0.3))})
+
+
+def declaring_later(premises: Premises) -> bytes:
+    parts = compatible_parts("3.0.0", old=2, new=3)
+    return resigned_by_nobody(premises.bundle("3.0.0", 3), {name: parts[name] for name in ("manifest.json", OURS)})
+
+
+def resigned_by_nobody(data: bytes, changes: dict[str, bytes]) -> bytes:
+    """Changed, with the signature that it had."""
+    return repacked(data, lambda parts: parts.update(changes))
+
+
 BUNDLES: dict[str, tuple[str, Forge]] = {
     "empty": ("not_a_bundle", lambda _: b""),
     "no zip": ("not_a_bundle", lambda _: b"#!/bin/sh\n" * 50),
@@ -167,6 +195,20 @@ BUNDLES: dict[str, tuple[str, Forge]] = {
     "that fails its self-test": (
         "self_test_failed",
         lambda p: pack_bundle(bundle_parts("3.0.0", toy_onnx(3), golden_shift=0.03), p.site_key),
+    ),
+    "with a changed cross calibration": ("bad_signature", looser_across),
+    "with a declaration put in": ("bad_signature", declaring_later),
+    "that declares our encoder and proves nothing": ("bad_contents", lambda p: compatible(p, {OURS: None})),
+    "that brings a proof and declares nothing": (
+        "bad_contents",
+        lambda p: pack_bundle({**bundle_parts("3.0.0", toy_onnx(3)), OURS: encode(proof(2, 3))}, p.site_key),
+    ),
+    "that proves another old encoder": ("bad_contents", lambda p: compatible(p, {OURS: encode(proof(1, 3))})),
+    "that proves another new encoder": ("bad_contents", lambda p: compatible(p, {OURS: encode(proof(2, 4))})),
+    "that proves that it is worse": ("bad_contents", lambda p: compatible(p, {OURS: encode(proof(2, 3, old_tar=1.0))})),
+    "that is compatible and older": (
+        "older_version",
+        lambda p: compatible_bundle(p.site_key, "1.9.9", old=2, new=3),
     ),
     "older": ("older_version", lambda p: p.bundle("1.9.9", 3)),
     "the packaged one": ("older_version", lambda p: p.bundle("1.0.0", 1)),

@@ -14,6 +14,7 @@ import pytest
 
 import device
 from firmware_config.bundle import BundleRefused, read_bundle
+from firmware_config.compatible import CrossCalibration
 from firmware_config.face import ImageArray
 from firmware_config.keys import SigningKey, VerifyKey
 from trainer import calibrate, gate, train
@@ -112,6 +113,49 @@ def test_from_a_run_to_a_signed_bundle(
     shown = json.loads(capsys.readouterr().out)
     assert shown["manifest"]["encoder_id"] == read.manifest.encoder_id
     assert shown["signature"] == "by release.pub"
+    assert shown["compatible_with"] == {}
+    _declares_the_one_before(bundle, key, trusted, shard_folder, monkeypatch, capsys)
+
+
+def _declares_the_one_before(
+    bundle: Path,
+    key: Path,
+    trusted: list[VerifyKey],
+    shard_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The run behind `bundle`, bundled again as its successor."""
+    # The same network that looks at the mirror image too is another encoder, which speaks the same language.
+    read, newer = read_bundle(bundle.read_bytes(), trusted), bundle.with_name("newer.latchkey")
+    again = [
+        "bundle",
+        str(bundle.with_name("run")),
+        "--out",
+        str(newer),
+        "--version",
+        "1.3.0",
+        "--data",
+        str(shard_folder),
+    ]
+    declaring = [*again, "--compatible-with", str(bundle)]
+    assert main(declaring) == 2
+    assert "the very same encoder" in _sentence(capsys)
+    with monkeypatch.context() as laxer:
+        # A handful of untaught crops: what is judged elsewhere is not judged on them.
+        judged: list[tuple[float, float]] = []
+        laxer.setattr(gate, "check_compatible", lambda cross, old: judged.append((cross, old)))
+        laxer.setattr(CrossCalibration, "cross_tar", property(lambda _: 1.0))
+        assert main([*declaring, "--mirrored", "--key", str(key)]) == 0, capsys.readouterr().err
+        declared = read_bundle(newer.read_bytes(), trusted)
+        assert len(judged) == 1
+    assert declared.manifest.compatible_with == [read.manifest.encoder_id]
+    proof = declared.proofs[read.manifest.encoder_id]
+    assert proof.probes == declared.manifest.encoder_id
+    assert proof.old == read.calibration
+    assert proof.cross.impostor_pairs == 2 * read.calibration.impostor_pairs
+    assert "flatters" not in proof.cross.source  # trained on the very same images
+    assert f"Compatible with {read.manifest.encoder_id[:12]}" in declared.model_card
 
 
 def test_what_the_encoder_looked_at_is_a_picture(

@@ -33,7 +33,7 @@ def _weights(args: argparse.Namespace) -> None:
 
 
 def _bundle(args: argparse.Namespace) -> None:
-    from firmware_config.bundle import sign_bundle  # noqa: PLC0415
+    from firmware_config.bundle import read_bundle, sign_bundle  # noqa: PLC0415
     from firmware_config.keys import SigningKey  # noqa: PLC0415
     from trainer import bundling, labels, teachers, train  # noqa: PLC0415
 
@@ -54,8 +54,9 @@ def _bundle(args: argparse.Namespace) -> None:
             print(f"{each.first} and {each.second} are one person to the teachers (cosine {each.cosine:.2f})")
         return mended
 
+    older = [read_bundle(read(path), trusted=None) for path in args.compatible_with]
     data = bundling.make_bundle(
-        trained, faces, split, args.name, args.version, results, print, args.mirrored, quality, mend
+        trained, faces, split, args.name, args.version, results, print, args.mirrored, quality, mend, older
     )
     write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
     print(f"{args.out}: {'signed' if key else 'NOT signed, no door takes it'}.")
@@ -107,6 +108,10 @@ def _inspect(args: argparse.Namespace) -> None:
         "golden": len(bundle.golden.inputs),
         "operating_points": [point.model_dump() for point in bundle.calibration.operating_points],
         "calibrated_on": bundle.calibration.source,
+        "compatible_with": {
+            older: {"cross_tar_1e-3": proof.cross_tar, "old_tar_1e-3": proof.old_tar}
+            for older, proof in bundle.proofs.items()
+        },
     }
     if args.json:
         print(json.dumps(shown))
@@ -122,6 +127,11 @@ def _inspect(args: argparse.Namespace) -> None:
         print(
             f"  FMR {point.fmr:g}: tau {point.tau:.3f} ({point.tau_low:.3f} to {point.tau_high:.3f}), "
             f"FNMR {point.fnmr:.3f} ({point.fnmr_low:.3f} to {point.fnmr_high:.3f}), {how}"
+        )
+    for older, proof in bundle.proofs.items():
+        print(
+            f"compatible with {older}: TAR at FMR 1e-3 {proof.cross_tar:.4f} across, {proof.old_tar:.4f} for that one "
+            "with itself"
         )
 
 
@@ -146,6 +156,14 @@ def add(jobs: Jobs) -> None:
     job.add_argument("--key", type=Path, help="the release key; without it the bundle stays unsigned")
     job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
     job.add_argument("--quality", type=Path, help="a quality.onnx to go with it")
+    job.add_argument(
+        "--compatible-with",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="OLD.latchkey",
+        help="declare, if it proves true, that probes may be compared with this bundle's templates; may be said again",
+    )
     job.add_argument("--results", type=Path, nargs="*", default=[], help="JSON of evaluate, for the model card")
     where(job)
     job.set_defaults(do=_bundle)
