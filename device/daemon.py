@@ -78,15 +78,22 @@ def run(settings_path: Path) -> int:
 class Daemon:
     """One door. `stop` and `reload` may be set from anywhere; everything else belongs to the loop's thread."""
 
-    def __init__(self, settings: DoorSettings, settings_path: Path | None = None, outfit: Outfit | None = None) -> None:
-        """settings_path: read again at `reload`. outfit: what it sees and moves with; tests hand in others."""
+    def __init__(
+        self,
+        settings: DoorSettings,
+        settings_path: Path | None = None,
+        outfit: Outfit | None = None,
+        times: StageRing | None = None,
+    ) -> None:
+        """settings_path: read again at `reload`. outfit: what it sees and moves with; tests hand in others. times:
+        where stage times go; the bench hands in a longer one."""
         self.stop = threading.Event()
         self.reload = threading.Event()
         self.settings = settings
         self._settings_path = settings_path
         self._outfit = outfit or equip(settings)
         self._notifier = Notifier()
-        self._times = StageRing()
+        self._times = times or StageRing()
         self._glimpse = Glimpse()
         self._reporter = Reporter()
         self._recent: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
@@ -109,6 +116,11 @@ class Daemon:
             code = self._loop()
             self._notifier.stopping("Told to stop." if code == CLEAN else "Too many errors in a row.")
         return code
+
+    @property
+    def lock_ready(self) -> bool:
+        """An unlock would go out at once, to the lock on the broker."""
+        return self._link.lock.ready
 
     def _loop(self) -> int:
         errors = 0

@@ -62,6 +62,12 @@ class LockLine:
         seen = self._seen
         return self._connection.connected and seen is not None and self._clock() - seen.at < LOCK_SILENT_S
 
+    @property
+    def ready(self) -> bool:
+        """True while an unlock would go out at once."""
+        seen = self._seen
+        return self.alive and seen is not None and seen.challenge != self._used
+
     def unlock(self, hold_ms: int, good_until: float = float("inf")) -> Reason | None:
         """Ask the lock to open, now or not at all: QoS 0, never retained, never queued; on the way it grows old too.
 

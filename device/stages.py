@@ -14,6 +14,7 @@ import numpy as np
 
 from device.camera import Frame
 from device.runtime import network_runs
+from firmware_config.face import FloatArray
 
 STAGES: Final = (
     "capture",
@@ -120,6 +121,11 @@ class StageRing:
         if self.count:
             self._rows[(self.count - 1) % len(self._at), self._column[stage]] = milliseconds
 
+    def row(self, stage: str) -> FloatArray:
+        """Milliseconds in the frames kept, NaN where it was not reached. In order until the ring is full."""
+        kept: FloatArray = self._rows[: min(self.count, len(self._rows)), self._column[stage]]
+        return kept
+
     def fps(self, now: float) -> float:
         """Frames a second, 0 when the latest is older than two seconds. now: monotonic, s."""
         kept = min(self.count, len(self._at), RATE_FRAMES)
@@ -131,10 +137,9 @@ class StageRing:
 
     def spread(self) -> dict[str, Spread]:
         """Stage -> median and 95th percentile over the frames kept that reached it, in the order of STAGES."""
-        kept = self._rows[: min(self.count, len(self._rows))]
         found: dict[str, Spread] = {}
-        for column, stage in enumerate(STAGES):
-            times = kept[:, column]
+        for stage in STAGES:
+            times = self.row(stage)
             times = times[~np.isnan(times)]
             if len(times):
                 median, high = np.percentile(times, (50, 95))
