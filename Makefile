@@ -5,6 +5,7 @@
 #   make bench        our encoder beside what people would use instead: one table, peers are fetched; docs/encoder.md
 #   make bench-device the door's way of a frame beside what people would use instead, and what a board has to do; README
 #   make test-arm64   the door on Debian 12 and 13 for ARM, emulated: its tests, the same decisions as here; root, slow
+#   make bench-page   how fast the page answers in a real browser, beside what was asked for
 #   make faults       the fault bench at full length, for hours; docs/faults.md
 #   make fuzz         its fuzzing alone, an hour for each target; it fetches atheris, which needs Python 3.11 or newer
 #                     ARGS="--minutes 10" adds ten minutes to each; what is done is kept in .fuzz
@@ -15,7 +16,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test test-arm64 bench bench-device faults faults-short fuzz lint format clean screenshots
+.PHONY: help demo demo-check test test-arm64 bench bench-device bench-page faults faults-short fuzz lint format clean \
+  screenshots
 
 DEMO := .venv-demo
 TEST := .venv-test
@@ -50,6 +52,7 @@ endef
 
 help:
 	@sed -n 's/^# \?//p' Makefile | sed -n '1,12p'
+	@sed -n 's/^# \?//p' Makefile | sed -n '1,11p'
 
 $(DEMO)/ready: pyproject.toml constraints.txt
 	@$(call MAKE_ENVIRONMENT,$(DEMO),demo)
@@ -111,6 +114,9 @@ $(TEST)/fuzz: $(TEST)/ready
 
 fuzz: $(TEST)/fuzz
 	exec $(TEST)/bin/python -m tests.faults --only fuzz $(ARGS)
+
+bench-page: $(TEST)/ready
+	exec $(TEST)/bin/python -m tests.browser.bench_page
 
 screenshots: $(TEST)/ready
 	$(TEST)/bin/python -m tests.browser.screenshots docs/images

@@ -142,6 +142,14 @@ def _add_files(app: FastAPI) -> None:
     def css() -> FileResponse:
         return FileResponse(HERE / "page.css", media_type="text/css", headers={"Cache-Control": "no-cache"})
 
+    @app.get("/words.js", include_in_schema=False)
+    def words() -> FileResponse:
+        return FileResponse(HERE / "words.js", media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/zh-CN.json", include_in_schema=False)
+    def chinese() -> FileResponse:
+        return FileResponse(HERE / "zh-CN.json", media_type="application/json", headers={"Cache-Control": "no-cache"})
+
     @app.get("/key.svg", include_in_schema=False)
     def key() -> FileResponse:
         return FileResponse(HERE / "key.svg", media_type="image/svg+xml")

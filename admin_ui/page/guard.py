@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from admin_ui.page.login import COOKIE, Session
 from firmware_config.errors import LatchkeyError
 
-OPEN_PATHS: Final = frozenset({"/login", "/login/code", "/healthz", "/metrics", "/page.css", "/key.svg"})
+OPEN_PATHS: Final = frozenset(
+    {"/login", "/login/code", "/healthz", "/metrics", "/page.css", "/key.svg", "/words.js", "/zh-CN.json"}
+)
 """All that is served without a session."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 

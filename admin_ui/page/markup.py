@@ -51,7 +51,9 @@ def header(site: str, account: str) -> str:
     return (
         '<div class="lk-top"><div class="lk-brand"><img src="key.svg" alt="" width="30" height="30"><h1>Latchkey</h1>'
         f'<span class="lk-site">{esc(site)}</span></div>'
-        f'<form class="lk-account" method="post" action="logout"><span>{esc(account)}</span>'
+        '<div class="lk-languages" translate="no"><button type="button" data-language="en">English</button>'
+        '<button type="button" data-language="zh-CN" lang="zh-CN">中文</button></div>'
+        f'<form class="lk-account" method="post" action="logout"><span translate="no">{esc(account)}</span>'
         '<button type="submit">Log out</button></form></div>'
     )
 
@@ -132,7 +134,7 @@ def door_card(door: DoorView, link_sentence: str = "") -> str:
         + _tile("Encoder", door.model_version or "none", _heat(health) or door.encoder_id[:12], kind="none")
     )
     return (
-        f'<section class="lk-door"><header><h2>{esc(door.name)}</h2>{pill}</header>{notes}'
+        f'<section class="lk-door"><header><h2 translate="no">{esc(door.name)}</h2>{pill}</header>{notes}'
         f'<div class="lk-tiles">{tiles}</div>{_stages(health)}</section>'
     )
 

@@ -70,7 +70,7 @@ def own(account: AccountView) -> str:
 def listed(accounts: Sequence[AccountView]) -> str:
     """A row each."""
     rows = "".join(
-        f"<tr><th scope='row'>{esc(one.name)}</th><td>{esc(one.role.value)}</td>"
+        f"<tr><th scope='row' translate='no'>{esc(one.name)}</th><td>{esc(one.role.value)}</td>"
         f"<td>{'on' if one.codes else 'off'}</td><td>{when(one.created)}</td></tr>"
         for one in accounts
     )
@@ -103,7 +103,8 @@ def acts(items: Sequence[ActView]) -> str:
     if not items:
         return note("Nothing was done yet.")
     rows = "".join(
-        f"<li>{when(one.at)}<div><strong>{esc(one.by)}</strong> {esc(ACT_WORDS.get(one.what, one.what))} "
+        f"<li>{when(one.at)}<div><strong translate='no'>{esc(one.by)}</strong> "
+        f"{esc(ACT_WORDS.get(one.what, one.what))} "
         f"<span>{esc(one.subject)}</span></div></li>"
         for one in items
     )

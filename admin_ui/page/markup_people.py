@@ -53,7 +53,7 @@ def batch_table(waits: Batch) -> str:
     done, refused = sum(row.done for row in rows), sum(not row.ok for row in rows)
     head = f"{done} enrolled" if done else f"{waits.good} good"
     lines = "".join(
-        f'<tr class="lk-{"good" if row.ok else "bad"}"><th scope="row">{esc(row.name or "?")}'
+        f'<tr class="lk-{"good" if row.ok else "bad"}"><th scope="row" translate="no">{esc(row.name or "?")}'
         f"<small>{esc(row.file)}</small></th>"
         f"<td>{esc(', '.join(row.doors) or 'all doors')}"
         f"<small>{esc(_span(row.valid_from, row.valid_until))}</small></td>"
@@ -112,7 +112,7 @@ def badges(person: PersonView, now: datetime) -> str:
 def _person(person: PersonView, now: datetime) -> str:
     doors = ", ".join(person.doors) or "no door"
     return (
-        f"<li>{face(person)}<div><strong>{esc(person.name)}</strong>"
+        f"<li>{face(person)}<div><strong translate='no'>{esc(person.name)}</strong>"
         f'<span class="lk-quiet">{esc(doors)} · since {when(person.created)}</span>{badges(person, now)}</div>'
         f'<button type="button" class="lk-open" data-person="{esc(person.id)}" '
         f'aria-label="Open {esc(person.name)}">Open</button></li>'
@@ -133,7 +133,7 @@ def card(person: PersonView, now: datetime) -> str:
         else ""
     )
     return (
-        f'<div class="lk-person">{face(person)}<div><h2>{esc(person.name)}</h2>{badges(person, now)}'
+        f'<div class="lk-person">{face(person)}<div><h2 translate="no">{esc(person.name)}</h2>{badges(person, now)}'
         f'<p class="lk-quiet">Enrolled {when(person.created)} from {photos}.{gain} {agreed}</p>'
         f'<p><a class="lk-link" href="person/{esc(person.id)}.json" download>Download all that is kept of them</a></p>'
         "</div></div>"

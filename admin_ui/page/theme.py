@@ -15,6 +15,7 @@ HEAD: Final = """
 <link rel="stylesheet" href="page.css">
 <link rel="icon" type="image/svg+xml" href="key.svg">
 <meta name="color-scheme" content="light dark">
+<script src="words.js"></script>
 <script>
 (() => {
   // Gradio changes texts in place, so what is not yet local is known by its zone, not by being new.
@@ -24,8 +25,9 @@ HEAD: Final = """
     const today = moment.toDateString() === new Date().toDateString();
     const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
     const style = today ? { ...clock, second: '2-digit' } : { day: 'numeric', month: 'short', ...clock };
-    node.title = moment.toLocaleString();
-    node.textContent = moment.toLocaleString([], style);
+    const language = window.lkLanguage === 'zh-CN' ? 'zh-CN' : [];
+    node.title = moment.toLocaleString(language);
+    node.textContent = moment.toLocaleString(language, style);
   };
   new MutationObserver(() => document.querySelectorAll('time[datetime]').forEach(local))
     .observe(document.documentElement, { childList: true, characterData: true, subtree: true });

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
+from admin_ui.service import Office
 from device.demo_camera import DemoPlan, DemoScene
 from firmware_config.att import att_faces
 from tests.brokers import Mosquitto
@@ -21,9 +22,13 @@ NAMES = {31: "Ana Almeida", 32: "Bruno Costa", 33: "Carla Dias", 34: "Davi Estev
 """Invented names for five AT&T people."""
 WALKUPS_S = 45
 """Long enough for a dozen people at the demo's door."""
-WIDE = {"width": 1280, "height": 860}
-NARROW = {"width": 360, "height": 780}
-WAIT_MS = 60_000
+LOOKS = {"": (1280, "light"), "-dark": (1280, "dark"), "-narrow": (360, "light")}
+"""Ending of a picture's name -> width in pixels, and colours."""
+TABS = {"People": "people", "Enrol": "enrol", "Doors": "door", "Events": "events", "Threshold": "threshold"}
+TABS |= {"Models": "models", "Accounts": "accounts"}
+WAIT_MS = 120_000
+DRAWN_MS = 3500
+"""What a tab's last answer and its pictures take."""
 
 
 def main(target: Path) -> int:
@@ -32,64 +37,84 @@ def main(target: Path) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = stack.enter_context(Mosquitto(folder / "broker"))
         building = Building(folder, broker, camera="demo:?owners=31-35&strangers=1-20")
+        enrol_all(building)
         stack.callback(building.stop)
         building.start()
+        (folder / "photo.png").write_bytes(photo(31))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium_program(), args=list(OFFLINE_FLAGS))
         stack.callback(browser.close)
-        page = browser.new_page(viewport=WIDE)  # type: ignore[arg-type]
-        page.set_default_timeout(WAIT_MS)
-        page.goto(building.page.url)
-        page.screenshot(path=target / "page-login.png")
-        page.get_by_label("Account").fill(ACCOUNT)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        for person, name in list(NAMES.items())[1:]:
-            enrol(page, folder, name, person)
-        choose(page, folder, "Ana Almeida", 31)
-        page.locator("#lk-verdict .lk-verdict").wait_for()
-        page.wait_for_timeout(1500)
-        page.screenshot(path=target / "page-people.png", full_page=True)
-        enrol(page, folder, "Ana Almeida", 31)
         time.sleep(WALKUPS_S)
         with building.leaf.open("w") as leaf:
             leaf.write("open\n")
-        page.wait_for_timeout(3000)
-        for tab in ("Door", "Threshold"):
-            page.get_by_role("tab", name=tab).click()
-            page.wait_for_timeout(4000)
-            page.screenshot(path=target / f"page-{tab.lower()}.png", full_page=True)
-        page.set_viewport_size(NARROW)  # type: ignore[arg-type]
-        page.get_by_role("tab", name="Door").click()
-        page.wait_for_timeout(2000)
-        page.screenshot(path=target / "page-door-narrow.png")
+        for ending, (width, colours) in LOOKS.items():
+            page = log_in(browser, building, width, colours)
+            if not ending:
+                page.goto(f"{building.page.url}/login")
+                page.screenshot(path=target / "page-login.png")
+                page.goto(building.page.url)
+            for tab, name in TABS.items():
+                show(page, tab)
+                prepare(page, tab, folder)
+                page.wait_for_timeout(DRAWN_MS)
+                page.screenshot(path=target / f"page-{name}{ending}.png", full_page=True)
+            page.close()
     return 0
 
 
-def choose(page: Page, folder: Path, name: str, person: int) -> None:
-    """Put a photo and a name into the form: the person before a plain wall."""
+def photo(person: int) -> bytes:
+    """A person before a plain wall, PNG."""
     plan = DemoPlan(owners=(person,), strangers=(), photos=(1,))
     frame, _ = DemoScene(plan, att_faces()).at(plan.approach + plan.pause / 2)
-    path = folder / "photo.png"
-    cv2.imwrite(str(path), frame)
-    page.locator("#lk-photo").get_by_role("button", name="Upload").first.click()
-    page.locator("#lk-photo input[type=file]").set_input_files(path)
-    page.get_by_label("Name").fill(name)
-    page.locator("#lk-photo img").wait_for()
+    return bytes(cv2.imencode(".png", frame)[1])
 
 
-def enrol(page: Page, folder: Path, name: str, person: int) -> None:
-    if page.get_by_label("Name").input_value() != name:
-        choose(page, folder, name, person)
+def enrol_all(building: Building) -> None:
+    """All but the first, whose photo the pictures show before it is saved."""
+    office = Office(building.page.settings)
+    try:
+        office.keep_photos(True, ACCOUNT)
+        for person, name in list(NAMES.items())[1:]:
+            office.enrol(name, photo(person), [], ACCOUNT, confirm_duplicate=True, consent=True)
+        office.add_account("olga", "operator", ACCOUNT)
+    finally:
+        office.stop()
+
+
+def log_in(browser: Browser, building: Building, width: int, colours: str) -> Page:
+    page = browser.new_page(viewport={"width": width, "height": 860}, color_scheme=colours)  # type: ignore[arg-type]
+    page.set_default_timeout(WAIT_MS)
+    page.goto(building.page.url)
+    page.get_by_label("Account").fill(ACCOUNT)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("tab", name="People").wait_for()
+    return page
+
+
+def show(page: Page, tab: str) -> None:
+    """A tab that a telephone has no room for is behind three dots."""
+    wanted = page.get_by_role("tab", name=tab)
+    if wanted.is_visible():
+        wanted.click()
+        return
+    page.locator("#lk-tabs .overflow-menu > button").click()
+    page.locator(".overflow-dropdown").get_by_role("button", name=tab).click()
+
+
+def prepare(page: Page, tab: str, folder: Path) -> None:
+    """Something to look at."""
+    if tab == "People":
+        page.get_by_role("button", name="Open Bruno Costa").click()
+    elif tab == "Enrol":
+        page.locator("#lk-photo").get_by_role("button", name="Upload").first.click()
+        page.locator("#lk-photo input[type=file]").set_input_files(folder / "photo.png")
         page.locator("#lk-verdict .lk-verdict").wait_for()
-    page.get_by_role("button", name="Enrol").click()
-    confirm = page.locator("#lk-confirm input")
-    told = page.locator("#lk-enrol-status")
-    told.get_by_text(f"knows {name} now").or_(told.locator(".lk-warn")).first.wait_for()
-    if confirm.is_visible():
-        confirm.check()
-        page.get_by_role("button", name="Enrol").click()
-        told.get_by_text(f"knows {name} now").wait_for()
+        page.get_by_label("Name", exact=True).fill("Ana Almeida")
+    elif tab == "Events":
+        page.locator("#lk-all-events .lk-ask-why").first.click()
+        page.get_by_role("button", name="Verify the records").click()
+        page.locator("#lk-whole .lk-note").first.wait_for()
 
 
 if __name__ == "__main__":
