@@ -52,7 +52,6 @@ endef
 
 help:
 	@sed -n 's/^# \?//p' Makefile | sed -n '1,12p'
-	@sed -n 's/^# \?//p' Makefile | sed -n '1,11p'
 
 $(DEMO)/ready: pyproject.toml constraints.txt
 	@$(call MAKE_ENVIRONMENT,$(DEMO),demo)
