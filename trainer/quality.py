@@ -35,6 +35,15 @@ RANGE_CROPS: Final = 512
 OUTPUT: Final = "quality"
 
 
+def remeasure_quality(bundle: bytes, onnx: bytes, folder: Path, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """What a quality.onnx that was made for an earlier encoder is worth beside this one. Raises as `make_quality`."""
+    read = read_bundle(bundle, trusted=None)
+    faces, split = _people_of(read, folder)
+    found = measure_quality(onnx, Encoder(read.onnx), read.calibration.tau_at(1e-3), faces.take(split.validation))
+    say(sentence(found))
+    return found
+
+
 def make_quality(
     bundle: bytes, folder: Path, steps: int, say: Callable[[str], None] = print
 ) -> tuple[bytes, dict[str, Any]]:

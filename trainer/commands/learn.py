@@ -37,7 +37,14 @@ def _distill(args: argparse.Namespace) -> None:
 def _quality(args: argparse.Namespace) -> None:
     from trainer import quality  # noqa: PLC0415
 
-    onnx, found = quality.make_quality(read(args.bundle), args.data, args.steps, lambda line: print(line, flush=True))
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    if args.measure:
+        onnx = read(args.measure)
+        found = quality.remeasure_quality(read(args.bundle), onnx, args.data, say)
+    else:
+        onnx, found = quality.make_quality(read(args.bundle), args.data, args.steps, say)
     write_atomic(args.out / QUALITY, onnx, PUBLIC)
     write_atomic(args.out / QUALITY_RESULT, json.dumps(found, indent=1).encode(), PUBLIC)
     print(f"{args.out / QUALITY}: {len(onnx)} bytes. Into a bundle: latchkey-trainer with-quality.")
@@ -62,5 +69,6 @@ def add(jobs: Jobs) -> None:
     job.add_argument("bundle", type=Path)
     job.add_argument("--out", type=Path, default=Path("runs/quality"), help="folder (default: %(default)s)")
     job.add_argument("--steps", type=int, default=3000, help="of 24 crops with six levels each (default: %(default)s)")
+    job.add_argument("--measure", type=Path, metavar="FILE", help="measure this quality.onnx instead of training one")
     where(job)
     job.set_defaults(do=_quality)
