@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 ID_LENGTH: Final = 64
 NAME_LENGTH: Final = 120
@@ -96,9 +96,11 @@ class PortraitRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
-    crop: Mapped[bytes | None] = mapped_column(LargeBinary)
+    crop: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    """Loaded when it is asked for: a list of ten thousand people must not read their faces."""
     quality: Mapped[dict[str, Any]]
     created: Mapped[datetime]
+    kept: Mapped[bool] = column_property(crop.is_not(None))
     person: Mapped[PersonRow] = relationship(back_populates="portraits")
     templates: Mapped[list[TemplateRow]] = relationship(
         back_populates="portrait", cascade="all, delete-orphan", passive_deletes=True

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import ColumnElement, Select, func, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, selectinload, undefer
 
 from admin_ui.enrol import Known, crop_array, crop_png, nearest
 from admin_ui.eyes import Eyes
@@ -54,15 +54,14 @@ def view(row: PersonRow) -> PersonView:
         consent_at=row.consent_at,
         consent_version=row.consent_version or 0,
         photos=len(row.portraits),
-        kept=any(portrait.crop is not None for portrait in row.portraits),
+        kept=any(portrait.kept for portrait in row.portraits),
         revision=row.revision or 1,
     )
 
 
 def shown() -> Select[PersonRow]:
-    """Rows with all that `view` reads, and without a byte of a sealed crop more than it needs."""
-    crops = selectinload(PersonRow.portraits).load_only(PortraitRow.id, PortraitRow.crop)
-    return select(PersonRow).options(selectinload(PersonRow.memberships), crops)
+    """Rows with all that `view` reads."""
+    return select(PersonRow).options(selectinload(PersonRow.memberships), selectinload(PersonRow.portraits))
 
 
 def all_people(session: Session) -> list[PersonView]:
@@ -237,7 +236,8 @@ def portrait_png(session: Session, person_id: str, store_key: SecretKey) -> byte
 def add_templates(session: Session, eyes: Eyes, store_key: SecretKey, limit: int = EMBED_BATCH) -> int:
     """Templates under this encoder for kept portraits that have none yet, at most `limit` -> how many were made."""
     have = select(TemplateRow.portrait_id).where(TemplateRow.encoder_id == eyes.encoder_id)
-    kept = select(PortraitRow).where(PortraitRow.id.not_in(have), PortraitRow.crop.is_not(None))
+    missing = (PortraitRow.id.not_in(have), PortraitRow.crop.is_not(None))
+    kept = select(PortraitRow).where(*missing).options(undefer(PortraitRow.crop))
     rows = list(session.scalars(kept.limit(limit)))
     if rows:
         crops = [crop_array(store_key.open(crop_topic(row.person_id), row.crop or b"")) for row in rows]

@@ -76,12 +76,12 @@ def instructions(set_up: Stage, source: str) -> Iterator[str]:
     yield ""
     if source.startswith("demo:"):
         yield "No webcam is used: AT&T people walk up to the door, over and over, and nobody is enrolled yet."
-        yield f"On the tab People, enrol one of them from a photo in {set_up.photos}"
+        yield f"On the tab Enrol, enrol one of them from a photo in {set_up.photos}"
         yield f"(those of {OWNERS.start} to {OWNERS.stop - 1} come most often), and see below who gets in then."
     else:
         yield f"The door looks through {source}, and nobody is enrolled yet."
-        yield "On the tab People, enrol yourself from a photo file: the webcam is busy at the door. Then look at it."
-    yield "The tab Door shows the same as the lines below; Threshold says what the door takes for the same face."
+        yield "On the tab Enrol, enrol yourself from a photo file: the webcam is busy at the door. Then look at it."
+    yield "The tab Doors shows the same as the lines below; Threshold says what the door takes for the same face."
     yield "Everything is made anew each time and thrown away at the end. Press any key to end."
     yield ""
 
