@@ -7,9 +7,7 @@ Journal.has_room: nothing opens whose record could be kept neither on disk nor, 
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import signal
 import threading
 import time
@@ -22,6 +20,7 @@ from typing import Final
 from device.attention import Attention
 from device.board import settle
 from device.camera import Frame
+from device.claim import claimed
 from device.decide import FRESH_S, Decider, Decision
 from device.doorman import Doorman
 from device.glimpse import Glimpse
@@ -40,7 +39,6 @@ from device.stages import StageRing, after_look, before_look
 from firmware_config.errors import BadState
 from firmware_config.events import EventDetail
 from firmware_config.face import Reason
-from firmware_config.files import make_folder
 from firmware_config.pairing import load_door as load_pairing
 from firmware_config.sdnotify import Notifier
 from firmware_config.settings import DoorSettings, SettingsRefused
@@ -58,6 +56,9 @@ ERRORS_IN_A_ROW: Final = 5
 
 ERROR_EVENT_S: Final = 10.0
 """Seconds between two internal_error events; every error is in the system's log."""
+
+EXAMINE_S: Final = 0.2
+"""Seconds between two looks at how every part does: five a second are soon enough for whoever reads it."""
 
 FRAMES_REMEMBERED: Final = 512
 """A refusal may be about a frame of VISIT_GAP_S + VOTE_SPAN_S ago: 360 frames at the most that settings allow."""
@@ -98,6 +99,7 @@ class Daemon:
         self._reporter = Reporter()
         self._recent: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
         self._errors_told = Seldom(ERROR_EVENT_S)
+        self._examined_at = float("-inf")
 
     def run(self) -> int:
         """Start everything, loop, stop everything in reverse -> exit code. Raises LatchkeyError from the start."""
@@ -201,6 +203,11 @@ class Daemon:
         self._lookout.camera(self._camera)
         self._lookout.guard(self._decider)
         self._doorman.beat(self._journal)
+        if time.monotonic() - self._examined_at >= EXAMINE_S:
+            self._examined_at = time.monotonic()
+            self._report()
+
+    def _report(self) -> None:
         health = examine(
             self._holdings,
             self._camera,
@@ -216,18 +223,7 @@ class Daemon:
             self._notifier.status(status_line(health))
 
     def _start_state(self, started: ExitStack) -> None:
-        """The folder, and that no second daemon writes into it."""
-        folder = self.settings.state
-        try:
-            make_folder(folder, mode=0o700)
-            # The folder itself is locked: that works on a disk that is full or read-only, too.
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            started.callback(os.close, lock)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BadState(f"Another latchkey-device runs with {folder}. Stop it first.") from error
-        except OSError as error:
-            raise BadState(f"{folder} cannot be used ({error}). It has to belong to this user.") from error
+        started.enter_context(claimed(self.settings.state))
         self._pairing = load_pairing(self.settings.pairing)
 
     def _start_model(self) -> None:

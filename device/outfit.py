@@ -13,6 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from device.board import give_back_memory
 from device.camera import Camera, Frame, open_camera, parse_source
 from device.detect import INPUT_MULTIPLE, Detector, detector_model
 from device.embed import Encoder
@@ -151,6 +152,7 @@ def equip(settings: DoorSettings) -> Outfit:
 
     def ready() -> None:
         chooser.stop_measuring()
+        give_back_memory()
         if chooser.missing:
             log.warning("This build of onnxruntime has no %s; the CPU stands in.", ", ".join(chooser.missing))
         for what, choice in chooser.choices.items():

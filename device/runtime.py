@@ -81,6 +81,8 @@ def open_session(
     options.inter_op_num_threads = 1
     # Spinning threads burn half a core between frames for no measurable gain at 15 frames/s.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The arena keeps the largest that a first run asked for: 12 MB for a door's networks, and no run is slower without.
+    options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     providers: list[Any] = [CPU] if provider == CPU else [(provider, dict(options_of_provider or {})), CPU]
     try:

@@ -31,6 +31,9 @@ STREAM_TIMEOUT_MS: Final = 2000
 FOURCC: Final = {"mjpeg": "MJPG", "yuyv": "YUYV"}
 """V4L2's names of camera.format."""
 
+RTSP_OPEN_MS: Final = 6000
+"""Opening RTSP waits for a whole picture, which with H.264 may be four seconds away; the camera's thread alone waits."""
+
 IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")
 
@@ -132,8 +135,10 @@ class LiveGrabber:
     def __init__(self, source: Source, settings: CameraSettings) -> None:
         """Raises LostLink when the camera cannot be opened."""
         if source.kind is Kind.STREAM:
-            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_TIMEOUT_MS]
-            limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_TIMEOUT_MS]
+            # One thread: with more, FFmpeg holds a picture back for each, and a picture's age is counted from the read.
+            limits = [cv2.CAP_PROP_N_THREADS, 1, cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_TIMEOUT_MS]
+            slow = source.address.lower().startswith("rtsp")
+            limits += [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, RTSP_OPEN_MS if slow else STREAM_TIMEOUT_MS]
             self._capture = cv2.VideoCapture(source.address, cv2.CAP_FFMPEG, limits)
         else:
             device = int(source.address) if source.address.isdigit() else source.address

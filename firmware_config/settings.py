@@ -132,7 +132,7 @@ class RuntimeSettings(Section):
     there. auto: all that this build of onnxruntime has."""
     detect_size: int = Field(default=320, ge=96, le=1280)
     """Long side, in pixels, of what the face detector sees."""
-    idle_fps: float = Field(default=2.0, ge=0.2, le=120)
+    idle_fps: float = Field(default=1.0, ge=0.2, le=120)
     """How often a door looks for faces while nobody is there and nothing moves, times a second. At the camera's rate or
     above it never rests."""
 

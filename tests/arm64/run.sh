@@ -48,7 +48,10 @@ build() {
 install() {
   local root=$roots/$1 version=${python_of[$1]} work
   work=$(mktemp -d)
-  "$python" -m pip wheel --quiet --no-deps --wheel-dir "$work" .
+  # From a copy: setuptools leaves a build folder behind.
+  mkdir "$work/source"
+  cp -r LICENSE README.md pyproject.toml firmware_config device trainer admin_ui "$work/source"
+  "$python" -m pip wheel --quiet --no-deps --wheel-dir "$work" "$work/source"
   rm -rf "$root/opt/latchkey"
   "$python" -m pip install --quiet --no-compile --target "$root/opt/latchkey" --only-binary=:all: \
     --implementation cp --python-version "$version" --abi "cp${version/./}" --abi abi3 --abi none \
@@ -75,6 +78,7 @@ inside() {
     mount --bind "$SCENES" "$root/scenes"
     mount --bind "$ASSETS" "$root/assets"
     mount -t proc proc "$root/proc"
+    mount -t sysfs -o ro sysfs "$root/sys"
     exec chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp LC_ALL=C.UTF-8 LATCHKEY_CACHE=/assets \
       PYTHONPATH=/work:/opt/latchkey PYTHONDONTWRITEBYTECODE=1 "$@"' _ "$root" "$@"
 }
