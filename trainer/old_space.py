@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.linalg import orthogonal_procrustes
 
@@ -119,7 +120,7 @@ class CompatibleLessons:
         return rows, _unit(targets @ self.rotation + self._weight * self._home[rows])
 
 
-def _unit(rows: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> FloatArray:
+def _unit(rows: FloatArray | npt.NDArray[np.float64]) -> FloatArray:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: FloatArray = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit
