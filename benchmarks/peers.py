@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -18,7 +20,19 @@ from benchmarks.faces import Shot
 from device.align import align
 from device.runtime import open_session
 from firmware_config.assets import fetch
-from firmware_config.face import FloatArray, ImageArray
+from firmware_config.errors import BadInput
+from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
+from trainer import facesdk, facexzoo
+from trainer.config import TeacherFile
+from trainer.export import stripped
+from trainer.teachers import model_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PEERS: Final = Path(__file__).with_name("peers.toml")
 
 DLIB_CHIP_PX: Final = 150
 DLIB_PADDING: Final = 0.25
@@ -28,7 +42,8 @@ DLIB_MODELS: Final = "face_recognition_models-0.3.0/face_recognition_models/mode
 
 @dataclass(frozen=True)
 class Peer:
-    """chip: a shot -> what the encoder takes; embed: one chip -> float32[D], unit length."""
+    """chip: a shot -> what the encoder takes; embed: one chip -> float32[D], unit length. key: what is embedded with,
+    so that a row can be kept. threads: whether several may embed at a time."""
 
     name: str
     file_bytes: int
@@ -36,6 +51,8 @@ class Peer:
     licence: str
     chip: Callable[[Shot], ImageArray]
     embed: Callable[[ImageArray], FloatArray]
+    key: str = ""
+    threads: bool = False
 
 
 def parameters_of(model: bytes) -> int:
@@ -50,7 +67,7 @@ def door_crop(shot: Shot) -> ImageArray:
     return align(shot.image, shot.face.landmarks)
 
 
-def ours(name: str, model: bytes) -> Peer:
+def ours(name: str, model: bytes, licence: str) -> Peer:
     """An encoder of the door's contract, int8 or float32. Raises BadInput."""
     session = open_session(model, 1, name)
     given = session.get_inputs()[0].name
@@ -59,20 +76,41 @@ def ours(name: str, model: bytes) -> Peer:
         row: FloatArray = session.run(None, {given: chip[None]})[0][0]
         return row
 
-    return Peer(name, len(model), parameters_of(model), "Apache-2.0, weights for research", door_crop, embed)
+    key = hashlib.sha256(model).hexdigest()
+    return Peer(name, len(model), parameters_of(model), licence, door_crop, embed, key, threads=True)
 
 
-def sface(cache_dir: Path | None = None) -> Peer:
-    """SFace (Zhong et al. 2021) of OpenCV's model zoo: RGB 0 to 255, the same template. Raises LostLink."""
-    model = fetch("sface", cache_dir).read_bytes()
-    session = open_session(model, 1, "SFace")
+def listed(path: Path = PEERS) -> list[tuple[str, TeacherFile]]:
+    """A file of [[peer]]s: what the table calls each, and how it is fed. Raises BadInput, naming the entry."""
+    try:
+        entries = tomllib.loads(path.read_text("utf-8"))["peer"]
+        return [(entry.pop("title"), TeacherFile.model_validate(entry)) for entry in entries]
+    except OSError as error:
+        raise BadInput(f"The list of peers {path} cannot be read: {error.strerror}.") from error
+    except KeyError as error:
+        raise BadInput(f"The list of peers {path} lacks {error}: it is [[peer]]s, each with a title.") from error
+    except ValueError as error:  # pydantic's and tomllib's are both
+        raise BadInput(f"The list of peers {path} is not right: {error}") from error
+
+
+def public(title: str, file: TeacherFile, cache_dir: Path | None = None) -> Peer:
+    """An encoder of float32[N, 3, 112, 112] on the door's template. Raises LostLink, BadInput, BadState."""
+    if file.size != CROP_SIZE:
+        raise BadInput(f"{title} wants crops of {file.size} pixels; the bench cuts {CROP_SIZE} only.")
+    model = model_of(file, cache_dir)
+    if file.asset in {facesdk.ASSET, facexzoo.ASSET}:  # exported just now: notes of the exporter are no weights
+        model = stripped(onnx.load(io.BytesIO(model))).SerializeToString()
+    session = open_session(model, 1, title)
     given = session.get_inputs()[0].name
+    mean, deviation = (np.array(values, dtype=np.float32) for values in (file.mean, file.deviation))
 
     def embed(chip: ImageArray) -> FloatArray:
-        pixels = np.ascontiguousarray(chip.transpose(2, 0, 1)[None], dtype=np.float32)
-        return unit(session.run(None, {given: pixels})[0][0])
+        pixels = (chip[:, :, ::-1] if file.order == "bgr" else chip).astype(np.float32)
+        pixels = np.ascontiguousarray(((pixels - mean) / deviation).transpose(2, 0, 1)[None])
+        return unit(session.run(None, {given: pixels})[0].reshape(-1))
 
-    return Peer("SFace fp32", len(model), parameters_of(model), "Apache-2.0", door_crop, embed)
+    key = f"{hashlib.sha256(model).hexdigest()} {file.order} {file.mean} {file.deviation}"
+    return Peer(title, len(model), parameters_of(model), file.licence, door_crop, embed, key, threads=True)
 
 
 def dlib_resnet(cache_dir: Path | None = None) -> Peer:
@@ -90,7 +128,7 @@ def dlib_resnet(cache_dir: Path | None = None) -> Peer:
             load(str(path))
             for load, path in zip((dlib.shape_predictor, dlib.face_recognition_model_v1), paths.values(), strict=True)
         )
-        size = paths["dlib_face_recognition_resnet_model_v1.dat"].stat().st_size
+        weights = paths["dlib_face_recognition_resnet_model_v1.dat"].read_bytes()
 
     def chip(shot: Shot) -> ImageArray:
         image: Any = np.ascontiguousarray(shot.image[:, :, ::-1])
@@ -110,7 +148,8 @@ def dlib_resnet(cache_dir: Path | None = None) -> Peer:
         return unit(np.array(network.compute_face_descriptor(cut), dtype=np.float32))
 
     # 5.6 million: dlib does not tell; its file holds little but float32.
-    return Peer("dlib ResNet", size, size // 4, "public domain", chip, embed)
+    key, size = hashlib.sha256(weights).hexdigest(), len(weights)
+    return Peer("dlib ResNet", size, size // 4, "public domain", chip, embed, key)
 
 
 def unit(row: NDArray[np.float32]) -> FloatArray:

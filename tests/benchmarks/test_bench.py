@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
 from time import sleep
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from benchmarks import __main__ as bench
-from benchmarks import faces, peers
+from benchmarks import faces, kept, peers
 from device.detect import Detector, Face
 from device.outfit import default_bundle
-from firmware_config.bundle import read_bundle
+from firmware_config.assets import known_assets
+from firmware_config.bundle import Golden, read_bundle
+from firmware_config.errors import BadInput
 from firmware_config.face import TEMPLATE, ImageArray
+from trainer.config import TeacherFile
 
 
 def shot_of(value: int) -> faces.Shot:
@@ -62,7 +68,8 @@ def test_the_result_is_written_with_the_machine_and_the_table_printed(
     monkeypatch.setattr(bench, "contestants", lambda *_: [peer("ours"), peer("theirs", 0.002)])
     monkeypatch.setattr(faces, "att", lambda cache: people())
     out = tmp_path / "result.json"
-    monkeypatch.setattr(sys, "argv", ["benchmarks", "--pairs", "0", "--runs", "50", "--out", str(out)])
+    told = ["--pairs", "0", "--runs", "50", "--cache", str(tmp_path), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *told])
     assert bench.main() == 0
     result = json.loads(out.read_text())
     assert (result["threads"], result["runs"], result["lfw_pairs"]) == (1, 50, 0)
@@ -71,6 +78,72 @@ def test_the_result_is_written_with_the_machine_and_the_table_printed(
     table = capsys.readouterr().out.splitlines()
     assert table[2].startswith("| ours | 2.00 | 0.50 |")
     assert "not run" in table[3]
+    assert "onnxruntime" in table[-1]
+
+
+def test_a_face_is_embedded_once_for_each_encoder(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def embed(chip: ImageArray) -> np.ndarray:
+        asked.append(int(chip[0, 0, 0]))
+        return np.array([1.0, float(chip[0, 0, 0])], dtype=np.float32)
+
+    def made_of(key: str) -> peers.Peer:
+        return peers.Peer("one", 1, 1, "none", lambda shot: shot.image, embed, key)
+
+    first = kept.rows_of(made_of("a"), [shot_of(1), shot_of(2), shot_of(1)], tmp_path)
+    assert asked == [1, 2]
+    again = kept.rows_of(made_of("a"), [shot_of(3), shot_of(2), shot_of(1)], tmp_path)
+    assert asked == [1, 2, 3]
+    assert np.array_equal(first, again[[2, 1, 2]])
+    kept.rows_of(made_of("b"), [shot_of(1)], tmp_path)
+    assert asked == [1, 2, 3, 1]
+
+
+def colours_of(tmp_path: Path) -> TeacherFile:
+    """An encoder that says the mean of each channel it is fed, as a file of one's own."""
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, 112, 112])
+    said = helper.make_tensor_value_info("said", TensorProto.FLOAT, [1, 3, 1, 1])
+    graph = helper.make_graph([helper.make_node("GlobalAveragePool", ["pixels"], ["said"])], "mean", [pixels], [said])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    path = tmp_path / "mean.onnx"
+    path.write_bytes(model)
+    digest = hashlib.sha256(model).hexdigest()
+    return TeacherFile(
+        name="mean", onnx=str(path), sha256=digest, order="bgr", mean=(10, 20, 30), deviation=(2, 4, 8), licence="none"
+    )
+
+
+def test_a_peer_is_fed_in_its_own_order_and_scale(tmp_path: Path) -> None:
+    peer = peers.public("means", colours_of(tmp_path))
+    chip = np.zeros((112, 112, 3), dtype=np.uint8) + np.array([70, 60, 50], dtype=np.uint8)  # red, green, blue
+    wanted = np.array([(50 - 10) / 2, (60 - 20) / 4, (70 - 30) / 8])
+    assert peer.embed(chip) == pytest.approx(wanted / np.linalg.norm(wanted))
+
+
+def test_the_list_of_peers_names_their_licences_and_says_what_is_wrong_with_another(tmp_path: Path) -> None:
+    listed = peers.listed()
+    assert {file.name for _, file in listed} >= {"sface", "sface-int8bq", "facexzoo", "facesdk"}
+    assert all(file.asset in known_assets() and file.licence for _, file in listed)
+    own = tmp_path / "peers.toml"
+    own.write_text('[[peer]]\nname = "x"\n')
+    with pytest.raises(BadInput, match="title"):
+        peers.listed(own)
+    own.write_text('[[peer]]\ntitle = "X"\nname = "x"\nlicence = "none"\n')
+    with pytest.raises(BadInput, match="an asset, or an onnx file"):
+        peers.listed(own)
+
+
+def test_a_float_model_of_another_encoder_is_refused(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    rows = random.normal(size=(4, 128)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    whole = SimpleNamespace(golden=Golden(np.zeros((4, 112, 112, 3), np.uint8), rows))
+    answers = iter([*rows, *-rows])
+    said = peers.Peer("fp32", 1, 1, "none", lambda shot: shot.image, lambda chip: next(answers))
+    bench._same_encoder(said, whole)
+    with pytest.raises(BadInput, match="not the bundle's encoder"):
+        bench._same_encoder(said, whole)
 
 
 def test_too_few_runs_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,9 +159,10 @@ def test_our_encoder_is_the_doors(att: dict[int, list[ImageArray]], detector: De
     photo = np.repeat(att[1][0][..., np.newaxis], 3, axis=2)
     (shot,) = faces.shoot([photo])
     assert shot.found
-    ours = peers.ours("int8", bundle.onnx)
+    ours = peers.ours("int8", bundle.onnx, bundle.manifest.licence)
+    assert ours.licence == bundle.manifest.licence
     assert ours.file_bytes == len(bundle.onnx)
-    assert 0.9e6 < ours.parameters < 1.5e6
+    assert 0.5e6 < ours.parameters < len(bundle.onnx)
     row = ours.embed(ours.chip(shot))
     assert row.shape == (128,)
     assert np.linalg.norm(row) == pytest.approx(1.0, abs=1e-3)
