@@ -150,6 +150,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     other = looked_at(pairs.shots, detectors["RetinaFace"])
     looks, missed = both_found({"YuNet": pairs, "RetinaFace": replace(pairs, shots=other)})
     turned = turned_pairs(looks)
+    seen = [i for i, shot in enumerate(pairs.shots) if shot.found and other[i].found]
+    chosen = np.sort(np.random.default_rng(args.seed).permutation(seen)[: args.faces])
+    steady = steadiness(
+        [pairs.shots[i] for i in chosen], detectors["YuNet"], encoders[0], [other[i] for i in chosen], args.seed
+    )
     rows = compared(encoders, looks, folder, turned)
     att_other = looked_at(att, detectors["RetinaFace"])
     for row in rows:
@@ -157,11 +162,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         (peer,) = (each for each in encoders if each.name == row["encoder"])
         table = pair_table(kept.rows_of(peer, shots, folder), people)
         row["att_eer"] = equal_error_rate(table.genuine, table.impostor)
-    seen = [i for i, shot in enumerate(pairs.shots) if shot.found and other[i].found]
-    chosen = np.sort(np.random.default_rng(args.seed).permutation(seen)[: args.faces])
-    steady = steadiness(
-        [pairs.shots[i] for i in chosen], detectors["YuNet"], encoders[0], [other[i] for i in chosen], args.seed
-    )
     return {
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": described,
