@@ -24,11 +24,15 @@ from trainer.card import model_card
 from trainer.compatible import Earlier, check_older, prove
 from trainer.config import Config
 from trainer.metrics import equal_error_rate, pair_table, true_accept_rate
+from trainer.refit import refit
 from trainer.train import CHECKPOINT, build_network
 from trainer.trial import embed_all
 
 RANGE_CROPS: Final = 512
 """Training crops that set the ranges of int8 activations; more change them by less than a rounding."""
+
+REFIT_CROPS: Final = 4096
+"""Training crops on which the last layer learns to undo what int8 does: 32 for each of its 128 numbers."""
 
 CELEBA: Final = "CelebA (Liu et al. 2015), non-commercial research"
 ATT: Final = "AT&T Database of Faces (AT&T Laboratories Cambridge), research"
@@ -123,10 +127,12 @@ def make_bundle(
         raise BadInput("The tutorial's network gives 5 numbers for a grey image; a door's encoder gives 128.")
     check_older(older)
     random = np.random.default_rng(trained.config.seed)
-    chosen = random.choice(split.train, min(RANGE_CROPS, len(split.train)), replace=False)
+    chosen = random.choice(split.train, min(REFIT_CROPS, len(split.train)), replace=False)
+    crops = np.ascontiguousarray(faces.centre()[np.sort(chosen)])
+    ranges = np.ascontiguousarray(crops[:: max(1, len(crops) // RANGE_CROPS)][:RANGE_CROPS])
     inputs = export.golden_inputs()
     full = export.to_onnx(trained.network, mirrored)
-    onnx = export.quantise(full, np.ascontiguousarray(faces.centre()[np.sort(chosen)]))
+    onnx = export.quantise(export.to_onnx(refit(trained.network, ranges, crops), mirrored), ranges)
     encoder = Encoder(onnx, threads=2)
     say(f"exported: {len(full)} bytes in float32, {len(onnx)} in int8")
     plain = Encoder(full, threads=2)

@@ -53,7 +53,7 @@ def test_known_assets_have_a_hash_a_licence_and_a_source_each() -> None:
 
 
 def test_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="att-faces, face-recognition-models, facesdk, facexzoo, mnist, .*, yunet"):
+    with pytest.raises(BadInput, match=r"att-faces, face-recognition-models, facesdk, facexzoo, mnist, .*, yunet"):
         fetch("yunit")
 
 
