@@ -169,7 +169,8 @@ def _blocks(office: Office, uploads: Path) -> Any:
         with gr.Tabs(elem_id="lk-tabs"):
             with gr.Tab("People", id="people") as people_page:
                 people = people_tab(office, uploads, people_page)
-            with gr.Tab("Enrol", id="enrol") as enrol_page:
+            # What a role may not do is refused by the office; the style sheet hides what would only promise it.
+            with gr.Tab("Enrol", id="enrol"):
                 enrol = enrol_tab(office, uploads)
             with gr.Tab("Doors", id="door"):
                 door = door_tab(office)
@@ -182,15 +183,13 @@ def _blocks(office: Office, uploads: Path) -> Any:
             with gr.Tab("Accounts", id="accounts"):
                 accounts = accounts_tab(office)
 
-        def greet(request: gr.Request) -> tuple[str, Any]:
+        def greet(request: gr.Request) -> str:
             account = account_of(request)
             role = office.role_of(account) or AccountRole.VIEWER
-            # What a role may not do is refused by the office; the tab would only promise it.
-            enrols = gr.update(visible=role.covers(AccountRole.OPERATOR))
-            return markup.header(office.site, f"{account} ({role.value})"), enrols
+            return markup.header(office.site, account, role.value)
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        blocks.load(greet, None, [top, enrol_page], **quiet)
+        blocks.load(greet, None, top, **quiet)
         for outputs, fill in (people, *enrol, door, events, threshold, models, accounts):
             blocks.load(fill, None, outputs, **quiet)
     blocks.queue(default_concurrency_limit=CALLS_AT_ONCE, max_size=256)

@@ -47,13 +47,16 @@ def when(moment: datetime) -> str:
     return f'<time datetime="{utc.isoformat()}">{shown} UTC</time>'
 
 
-def header(site: str, account: str) -> str:
+def header(site: str, account: str, role: str = "") -> str:
+    """role: of the account; the style sheet goes by it."""
     return (
-        '<div class="lk-top"><div class="lk-brand"><img src="key.svg" alt="" width="30" height="30"><h1>Latchkey</h1>'
+        f'<div class="lk-top lk-role-{esc(role or "none")}">'
+        '<div class="lk-brand"><img src="key.svg" alt="" width="30" height="30"><h1>Latchkey</h1>'
         f'<span class="lk-site">{esc(site)}</span></div>'
         '<div class="lk-languages" translate="no"><button type="button" data-language="en">English</button>'
         '<button type="button" data-language="zh-CN" lang="zh-CN">中文</button></div>'
         f'<form class="lk-account" method="post" action="logout"><span translate="no">{esc(account)}</span>'
+        f"<span>{esc(role)}</span>"
         '<button type="submit">Log out</button></form></div>'
     )
 
