@@ -22,8 +22,13 @@ NAMES = {31: "Ana Almeida", 32: "Bruno Costa", 33: "Carla Dias", 34: "Davi Estev
 """Invented names for five AT&T people."""
 WALKUPS_S = 45
 """Long enough for a dozen people at the demo's door."""
-LOOKS = {"": (1280, "light"), "-dark": (1280, "dark"), "-narrow": (360, "light")}
-"""Ending of a picture's name -> width in pixels, and colours."""
+LOOKS = {
+    "": (1280, "light", "en"),
+    "-dark": (1280, "dark", "en"),
+    "-narrow": (360, "light", "en"),
+    "-zh": (1280, "light", "zh-CN"),
+}
+"""Ending of a picture's name -> width in pixels, colours and language."""
 TABS = {"People": "people", "Enrol": "enrol", "Doors": "door", "Events": "events", "Threshold": "threshold"}
 TABS |= {"Models": "models", "Accounts": "accounts"}
 WAIT_MS = 120_000
@@ -47,8 +52,8 @@ def main(target: Path) -> int:
         time.sleep(WALKUPS_S)
         with building.leaf.open("w") as leaf:
             leaf.write("open\n")
-        for ending, (width, colours) in LOOKS.items():
-            page = log_in(browser, building, width, colours)
+        for ending, (width, colours, language) in LOOKS.items():
+            page = log_in(browser, building, width, colours, language)
             if not ending:
                 page.goto(f"{building.page.url}/login")
                 page.screenshot(path=target / "page-login.png")
@@ -81,20 +86,22 @@ def enrol_all(building: Building) -> None:
         office.stop()
 
 
-def log_in(browser: Browser, building: Building, width: int, colours: str) -> Page:
+def log_in(browser: Browser, building: Building, width: int, colours: str, language: str) -> Page:
     page = browser.new_page(viewport={"width": width, "height": 860}, color_scheme=colours)  # type: ignore[arg-type]
     page.set_default_timeout(WAIT_MS)
+    page.add_init_script(f"localStorage.setItem('lk-language', '{language}')")
     page.goto(building.page.url)
-    page.get_by_label("Account").fill(ACCOUNT)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_role("tab", name="People").wait_for()
+    page.locator("#account").fill(ACCOUNT)
+    page.locator("#password").fill(PASSWORD)
+    page.locator("form button").click()
+    page.get_by_role("tab").first.wait_for()
     return page
 
 
 def show(page: Page, tab: str) -> None:
     """A tab that a telephone has no room for is behind three dots."""
-    wanted = page.get_by_role("tab", name=tab)
+    # By its id: its name is another one in Chinese.
+    wanted = page.locator(f'#lk-tabs [role="tab"][data-tab-id="{TABS[tab]}"]').first
     if wanted.is_visible():
         wanted.click()
         return
@@ -105,15 +112,15 @@ def show(page: Page, tab: str) -> None:
 def prepare(page: Page, tab: str, folder: Path) -> None:
     """Something to look at."""
     if tab == "People":
-        page.get_by_role("button", name="Open Bruno Costa").click()
+        page.locator("#lk-people .lk-open").first.click()
     elif tab == "Enrol":
         page.locator("#lk-photo").get_by_role("button", name="Upload").first.click()
         page.locator("#lk-photo input[type=file]").set_input_files(folder / "photo.png")
         page.locator("#lk-verdict .lk-verdict").wait_for()
-        page.get_by_label("Name", exact=True).fill("Ana Almeida")
+        page.locator("#lk-name input, #lk-name textarea").first.fill("Ana Almeida")
     elif tab == "Events":
         page.locator("#lk-all-events .lk-ask-why").first.click()
-        page.get_by_role("button", name="Verify the records").click()
+        page.locator("#lk-verify").click()
         page.locator("#lk-whole .lk-note").first.wait_for()
 
 
