@@ -100,6 +100,7 @@ def log_in(browser: Browser, building: Building, width: int, colours: str, langu
 
 def show(page: Page, tab: str) -> None:
     """A tab that a telephone has no room for is behind three dots."""
+    page.get_by_role("tab").first.wait_for()
     # By its id: its name is another one in Chinese.
     wanted = page.locator(f'#lk-tabs [role="tab"][data-tab-id="{TABS[tab]}"]').first
     if wanted.is_visible():
