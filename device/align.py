@@ -56,7 +56,7 @@ def _shrunk(
     image: ImageArray, landmarks: FloatArray, matrix: FloatArray, times: int, side: int
 ) -> tuple[ImageArray, FloatArray]:
     """The part of the image that the crop shows, each `times` x `times` pixels averaged to one; and where the
-    landmarks are in it. Whole pixels, because OpenCV averages those ten times faster than fractions.
+    landmarks are in it. Whole pixels, because OpenCV averages those much faster than fractions.
     """
     corners = np.array([[0, 0], [side, 0], [0, side], [side, side]])
     seen = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
@@ -67,7 +67,20 @@ def _shrunk(
     if height == 0 or width == 0:
         raise BadInput("The face's landmarks lie outside the image; this is not a face that can be aligned.")
     part = part[: height * times, : width * times]
-    small = np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    small = averaged(part, times)
     # Pixel centres lie at +0.5: averaging keeps an image's corner in place, not its first pixel's centre.
     moved: FloatArray = ((landmarks - [left, top] + 0.5) / times - 0.5).astype(np.float32)
     return small, moved
+
+
+def averaged(image: ImageArray, times: int) -> ImageArray:
+    """Each times x times pixels become one, their mean. image: uint8[H, W, 3], H and W multiples of times, at least 2.
+
+    OpenCV's INTER_AREA, but that halves may be rounded the other way: for two it has vector code, beyond that the
+    sliding sums of a box filter take half of its time.
+    """
+    if times == 2:
+        size = (image.shape[1] // 2, image.shape[0] // 2)
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    sums = cv2.blur(image, (times, times), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    return np.ascontiguousarray(np.asarray(sums, dtype=np.uint8)[::times, ::times])

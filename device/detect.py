@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -108,6 +110,7 @@ class Detector:
         self._input = self._session.get_inputs()[0].name
         self.long_side = long_side
         self.min_score = min_score
+        self._here = threading.local()
 
     def detect(self, image_bgr: ImageArray, long_side: int | None = None) -> list[Face]:
         """All faces, the largest first.
@@ -119,48 +122,69 @@ class Detector:
             raise BadInput(f"An image is uint8[H, W, 3], not {image_bgr.dtype}{list(image_bgr.shape)}.")
         if min(image_bgr.shape[:2]) < 16:
             raise BadInput(f"An image of {image_bgr.shape[1]}x{image_bgr.shape[0]} pixels is too small for a face.")
-        blob, ratio = _blob(image_bgr, long_side or self.long_side)
+        blob, ratio = self._blob(image_bgr, long_side or self.long_side)
         outputs = dict(zip(self._outputs, self._session.run(self._outputs, {self._input: blob}), strict=True))
-        rows, columns = blob.shape[2], blob.shape[3]
-        found = np.concatenate(
-            [_decode(outputs, stride, rows // stride, columns // stride, self.min_score) for stride in STRIDES]
-        )
+        found = _decode(outputs, blob.shape[2], blob.shape[3], self.min_score)
         faces = [_face(row, ratio) for row in _suppress(found)]
         return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
 
+    def _blob(self, image: ImageArray, long_side: int) -> tuple[FloatArray, FloatArray]:
+        """The network's input, float32[1, 3, h, w], padded with black at right and below to INPUT_MULTIPLE; and
+        float32[2], image pixels per input pixel in x and y. The input is good until this thread asks for another.
+        """
+        height, width = image.shape[:2]
+        scale = long_side / max(height, width)
+        new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
+        if (new_width, new_height) != (width, height):
+            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            image = np.asarray(cv2.resize(image, (new_width, new_height), interpolation=how), dtype=np.uint8)
+        rows, columns = (-(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in (new_height, new_width))
+        blob = self._canvas(rows, columns, (new_height, new_width))
+        for plane, channel in zip(blob[0], cv2.split(image), strict=True):
+            plane[:new_height, :new_width] = channel
+        return blob, np.array([width / new_width, height / new_height], dtype=np.float32)
 
-def _blob(image: ImageArray, long_side: int) -> tuple[FloatArray, FloatArray]:
-    """The network's input, float32[1, 3, h, w], padded with black at right and below to INPUT_MULTIPLE; and
-    float32[2], image pixels per input pixel in x and y.
+    def _canvas(self, rows: int, columns: int, inside: tuple[int, int]) -> FloatArray:
+        """Black but for what is inside, which is to be written over. One for each thread: a megabyte of memory anew for
+        every picture would cost as much as filling it."""
+        if getattr(self._here, "key", None) != (rows, columns, inside):
+            self._here.key = (rows, columns, inside)
+            self._here.canvas = np.zeros((1, 3, rows, columns), dtype=np.float32)
+        canvas: FloatArray = self._here.canvas
+        return canvas
+
+
+def _decode(outputs: dict[str, FloatArray], rows: int, columns: int, min_score: float) -> FloatArray:
+    """The three levels' outputs -> float32[N, 15] above min_score: x, y, w, h, ten landmark coordinates, score, in
+    input pixels. rows, columns: of the input. OpenCV's FaceDetectorYNImpl::postProcess.
     """
-    height, width = image.shape[:2]
-    scale = long_side / max(height, width)
-    new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
-    if (new_width, new_height) != (width, height):
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        image = np.asarray(cv2.resize(image, (new_width, new_height), interpolation=how), dtype=np.uint8)
-    rows, columns = (-(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in (new_height, new_width))
-    blob = np.zeros((1, 3, rows, columns), dtype=np.float32)
-    blob[0, :, :new_height, :new_width] = image.transpose(2, 0, 1)
-    return blob, np.array([width / new_width, height / new_height], dtype=np.float32)
-
-
-def _decode(outputs: dict[str, FloatArray], stride: int, rows: int, columns: int, min_score: float) -> FloatArray:
-    """One level's outputs -> float32[N, 15] above min_score: x, y, w, h, ten landmark coordinates, score, in
-    input pixels. OpenCV's FaceDetectorYNImpl::postProcess.
-    """
-    classes, objects = outputs[f"cls_{stride}"][0, :, 0], outputs[f"obj_{stride}"][0, :, 0]
-    score = np.sqrt(np.clip(classes, 0, 1) * np.clip(objects, 0, 1))
+    classes, objects, boxes, points = (
+        np.concatenate([outputs[f"{kind}_{stride}"][0] for stride in STRIDES]) for kind in ("cls", "obj", "bbox", "kps")
+    )
+    anchors = _anchors(rows, columns)
+    if len(classes) != len(anchors):
+        raise BadState(f"YuNet gave {len(classes)} anchors where {len(anchors)} were expected for {columns}x{rows}.")
+    score = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))
     kept = np.flatnonzero(score >= min_score)
-    if len(score) != rows * columns:
-        raise BadState(f"YuNet gave {len(score)} anchors where {rows}x{columns} were expected.")
-    anchor = np.stack([kept % columns, kept // columns], axis=1).astype(np.float32)
-    boxes = outputs[f"bbox_{stride}"][0, kept]
-    centre = (anchor + boxes[:, :2]) * stride
-    size = np.exp(boxes[:, 2:]) * stride
-    points = (outputs[f"kps_{stride}"][0, kept].reshape(-1, 5, 2) + anchor[:, None]) * stride
-    rows_found = [centre - size / 2, size, points.reshape(-1, 10), score[kept, None]]
-    return np.concatenate(rows_found, axis=1).astype(np.float32)
+    if not len(kept):
+        return np.empty((0, 15), dtype=np.float32)
+    anchor, stride = anchors[kept, :2], anchors[kept, 2:]
+    centre = (anchor + boxes[kept, :2]) * stride
+    size = np.exp(boxes[kept, 2:]) * stride
+    corners = points[kept].reshape(-1, 5, 2) + anchor[:, None]
+    found = [centre - size / 2, size, (corners * stride[:, None]).reshape(-1, 10), score[kept, None]]
+    return np.concatenate(found, axis=1).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _anchors(rows: int, columns: int) -> FloatArray:
+    """float32[A, 3]: column, row and stride of every anchor, level by level."""
+    levels = []
+    for stride in STRIDES:
+        wide = columns // stride
+        number = np.arange(wide * (rows // stride))
+        levels.append(np.stack([number % wide, number // wide, np.full_like(number, stride)], axis=1))
+    return np.concatenate(levels).astype(np.float32)
 
 
 def _suppress(found: FloatArray) -> FloatArray:

@@ -32,7 +32,7 @@ FOURCC: Final = {"mjpeg": "MJPG", "yuyv": "YUYV"}
 """V4L2's names of camera.format."""
 
 RTSP_OPEN_MS: Final = 6000
-"""Opening RTSP waits for a whole picture, which with H.264 may be four seconds away; only its thread waits."""
+"""Opening RTSP waits for a whole picture, with H.264 up to four seconds away; the camera's thread alone waits."""
 
 IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")

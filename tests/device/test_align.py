@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.align import align, similarity
+from device.align import align, averaged, similarity
 from device.detect import Detector
 from firmware_config.errors import BadInput
 from firmware_config.face import TEMPLATE, FloatArray, ImageArray
@@ -108,3 +108,13 @@ def test_large_face_at_the_edge_is_black_where_the_image_ends() -> None:
     crop = align(white, moved(5.0, 0, -280, 20))
     assert (crop[20:90, :50] == 0).all()
     assert (crop[20:90, 62:100] == 255).all()
+
+
+@pytest.mark.parametrize("times", [2, 3, 4, 5, 7])
+def test_shrinking_by_whole_pixels_is_opencvs_average(times: int) -> None:
+    image = np.random.default_rng(times).integers(0, 256, (20 * times, 31 * times, 3), dtype=np.uint8)
+    expected = cv2.resize(image, (31, 20), interpolation=cv2.INTER_AREA)
+    # A half may be rounded either way.
+    apart = np.abs(averaged(image, times).astype(int) - np.asarray(expected).astype(int))
+    assert apart.max() <= 1
+    assert np.mean(apart) < (0.15 if times % 2 == 0 else 0.01)
