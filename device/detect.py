@@ -145,8 +145,8 @@ class Detector:
         return blob, np.array([width / new_width, height / new_height], dtype=np.float32)
 
     def _canvas(self, rows: int, columns: int, inside: tuple[int, int]) -> FloatArray:
-        """Black but for what is inside, which is to be written over. One for each thread: a megabyte of memory anew for
-        every picture would cost as much as filling it."""
+        """Black but for what is inside, which is to be written over. One for each thread: a megabyte of fresh memory
+        for every picture would cost as much as filling it."""
         if getattr(self._here, "key", None) != (rows, columns, inside):
             self._here.key = (rows, columns, inside)
             self._here.canvas = np.zeros((1, 3, rows, columns), dtype=np.float32)
