@@ -61,7 +61,7 @@ class Admission(Premises):
             self._keyring.make_door(name)
             with self.store.write() as session:
                 row = new_door(session, name, sight.eyes.encoder_id)
-                self._desk.roll(session, [row], tune.policy_at(sight.calibration))
+                self._desk.roll(session, [row], tune.first_policy(sight.calibration))
                 self._carry(folder, name, broker, lock_broker)
                 record_act(session, by, "add_door", name)
             self._desk.send([name])

@@ -14,10 +14,11 @@ from firmware_config.face import MAX_DISTANCE
 from firmware_config.roster import LOWEST_TAU, Policy
 
 DEFAULT_FMR: Final = 1e-4
-"""False match rate of one comparison that a new door starts with: one in ten thousand, FIDO's requirement for
-biometric unlocking (Biometric Component Certification, FAR <= 1:10,000)."""
+"""False match rate of one comparison: one in ten thousand, FIDO's requirement for biometric unlocking (Biometric
+Component Certification, FAR <= 1:10,000)."""
 CROWD_FPIR: Final = 1e-4
-"""The same for a stranger against everybody at the door: what the slider's sentences measure a threshold by."""
+"""The same for a stranger against everybody at the door: what a new door keeps to, and what the slider's sentences
+measure a threshold by."""
 LOOSEST_FMR: Final = 1e-2
 """The highest rate that every bundle lists: beyond its distance two photos hardly show one person."""
 STRICT_FMR: Final = 1e-6
@@ -43,6 +44,11 @@ def policy_at(calibration: Calibration, fmr: float = DEFAULT_FMR, base: Policy |
     """
     tau = min(max(tau_for(calibration, fmr), LOWEST_TAU), MAX_DISTANCE)
     return with_tau(base or Policy(tau=tau, tau_strict=LOWEST_TAU), calibration, tau)
+
+
+def first_policy(calibration: Calibration) -> Policy:
+    """A new door's: tau follows its list, so that one picture of a stranger opens with a chance of CROWD_FPIR."""
+    return policy_at(calibration, fmr_for_gallery(CROWD_FPIR, 1)).model_copy(update={"fpir": CROWD_FPIR})
 
 
 def for_gallery(policy: Policy, calibration: Calibration, templates: int) -> Policy:
