@@ -104,7 +104,9 @@ def colours_of(tmp_path: Path) -> TeacherFile:
     """An encoder that says the mean of each channel it is fed, as a file of one's own."""
     pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, 112, 112])
     said = helper.make_tensor_value_info("said", TensorProto.FLOAT, [1, 3, 1, 1])
-    graph = helper.make_graph([helper.make_node("GlobalAveragePool", ["pixels"], ["said"])], "mean", [pixels], [said])
+    stale = helper.make_tensor_value_info("weights_of_before", TensorProto.FLOAT, [3, 3])
+    node = helper.make_node("GlobalAveragePool", ["pixels"], ["said"])
+    graph = helper.make_graph([node], "mean", [pixels, stale], [said])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
     path = tmp_path / "mean.onnx"
     path.write_bytes(model)

@@ -89,6 +89,7 @@ def test_covered_is_the_share_within_the_trainers_jitter() -> None:
     all_moved = [jitter.Moved(np.full(5, s), 0.0, 0.0, np.array([s, 0.0]), TEMPLATE) for s in shifts]
     summary = steadiness.summary(all_moved)
     assert summary["covered"] == {"turn": 1.0, "zoom": 1.0, "shift": 0.75, "all": 0.75}
+    assert summary["covered_one"]["all"] == 1.0
     assert summary["point_px"]["p50"] == pytest.approx(1.95)
 
 
