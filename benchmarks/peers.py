@@ -40,6 +40,10 @@ DLIB_PADDING: Final = 0.25
 DLIB_MODELS: Final = "face_recognition_models-0.3.0/face_recognition_models/models"
 
 
+SCALED: Final = ("QuantizeLinear", "DequantizeLinear")
+"""ONNX operators whose first input is values and whose others are their scales and zero points."""
+
+
 @dataclass(frozen=True)
 class Peer:
     """chip: a shot -> what the encoder takes; embed: one chip -> float32[D], unit length. key: what is embedded with,
@@ -58,7 +62,7 @@ class Peer:
 def parameters_of(model: bytes) -> int:
     """Weights in an ONNX file: constants of more than one dimension, and those of one, but no scales of int8."""
     graph = onnx.load(io.BytesIO(model)).graph
-    skipped = {name for node in graph.node if "Quantize" in node.op_type for name in node.input[1:]}
+    skipped = {name for node in graph.node if node.op_type in SCALED for name in node.input[1:]}
     return int(sum(np.prod(part.dims) for part in graph.initializer if part.name not in skipped and part.dims))
 
 
