@@ -113,6 +113,10 @@ def table(lines: list[Line]) -> str:
     return "\n".join([*head, *map(str, lines)])
 
 
+def _tell(part: str) -> None:
+    print(f"bench-device: {part} measured", file=sys.stderr, flush=True)
+
+
 def main() -> int:
     """Prints the table, writes the result -> 0, also where a figure is missed: the machine may have other work."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.board", description=__doc__)
@@ -127,6 +131,7 @@ def main() -> int:
     only = args.only.split(",")
     if unknown := [part for part in only if part not in PARTS]:
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # for the parts, which are processes
     raw: dict[str, Any] = {}
     described, lines = machine(), []
     try:
@@ -134,12 +139,15 @@ def main() -> int:
             raw["frame"] = in_memory(args.frames)
             raw["peers"] = said_by("benchmarks.board.peers", str(args.peer_frames)) if "peers" in only else {}
             lines += of_frame(raw["frame"], raw["peers"])
+            _tell("frame and peers")
         if "lists" in only:
             raw["lists"] = said_by("benchmarks.board.lists")
             lines += of_lists(raw["lists"])
+            _tell("lists")
         if "door" in only:
             raw["door"] = walk_ups(args.visits, args.idle)
             lines += of_door(raw["door"])
+            _tell("door")
         if "start" in only:
             raw["start"] = starts(args.starts)
             lines += of_start(raw["start"])
