@@ -92,7 +92,8 @@ def contestants(
     loaders: list[tuple[str, Callable[[], peers.Peer]]] = [
         (title, partial(peers.public, title, file, cache_dir)) for title, file in peers.listed(listed)
     ]
-    for name, load in [*loaders, ("dlib ResNet", partial(peers.dlib_resnet, cache_dir))]:
+    loaders.append(("dlib ResNet", partial(peers.dlib_resnet, cache_dir)))
+    for name, load in loaders:
         try:
             found.append(load())
         except (ImportError, LatchkeyError) as error:
