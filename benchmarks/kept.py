@@ -32,10 +32,11 @@ def rows_of(peer: Peer, shots: list[Shot], folder: Path | None) -> FloatArray:
     chips = [peer.chip(shot) for shot in shots]
     names = [hashlib.sha256(np.ascontiguousarray(chip).tobytes()).hexdigest() for chip in chips]
     missing = list({name: chip for name, chip in zip(names, chips, strict=True) if name not in known}.items())
-    with ThreadPoolExecutor(os.cpu_count() if peer.threads else 1) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        each = pool.map if peer.threads else map
         for begin in range(0, len(missing), SAVE_EVERY):
             part = missing[begin : begin + SAVE_EVERY]
-            known.update(zip((name for name, _ in part), pool.map(peer.embed, (chip for _, chip in part)), strict=True))
+            known.update(zip((name for name, _ in part), each(peer.embed, (chip for _, chip in part)), strict=True))
             if path is not None:
                 _write(path, known)
                 print(f"{peer.name}: {begin + len(part)} of {len(missing)} faces embedded", file=sys.stderr)
