@@ -77,8 +77,8 @@ inside() {
     mount --bind "$PWD" "$root/work"
     mount --bind "$SCENES" "$root/scenes"
     mount --bind "$ASSETS" "$root/assets"
+    # No /sys: onnxruntime reads the hosts processors there and crashes on what qemu says of them.
     mount -t proc proc "$root/proc"
-    mount -t sysfs -o ro sysfs "$root/sys"
     exec chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp LC_ALL=C.UTF-8 LATCHKEY_CACHE=/assets \
       PYTHONPATH=/work:/opt/latchkey PYTHONDONTWRITEBYTECODE=1 "$@"' _ "$root" "$@"
 }
