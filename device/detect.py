@@ -140,7 +140,7 @@ class Detector:
             image = np.asarray(cv2.resize(image, (new_width, new_height), interpolation=how), dtype=np.uint8)
         rows, columns = (-(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in (new_height, new_width))
         blob = self._canvas(rows, columns, (new_height, new_width))
-        for plane, channel in zip(blob[0], cv2.split(image), strict=True):
+        for plane, channel in zip(blob[0], cv2.split(np.ascontiguousarray(image)), strict=True):
             plane[:new_height, :new_width] = channel
         return blob, np.array([width / new_width, height / new_height], dtype=np.float32)
 

@@ -117,3 +117,16 @@ def test_free_size_model_is_the_same_each_time_it_is_made(detector: Detector, tm
         (tmp_path / name / official.name).write_bytes(official.read_bytes())
         made.append(detector_model(tmp_path / name).read_bytes())
     assert made[0] == made[1]
+
+
+def test_a_mirrored_view_and_another_size_in_between_change_nothing(detector: Detector) -> None:
+    """The network's input is kept from picture to picture: nothing of one may show in the next."""
+    small = np.random.default_rng(1).integers(0, 256, (200, 320, 3), dtype=np.uint8)
+    blank = np.zeros((200, 320, 3), np.uint8)
+    first, _ = detector._blob(small[:, ::-1], 320)
+    mirrored = first.copy()
+    detector._blob(np.full((240, 320, 3), 255, np.uint8), 320)
+    again, _ = detector._blob(small[:, ::-1], 320)
+    assert np.array_equal(again, mirrored)
+    assert np.array_equal(mirrored[0, :, :200], small[:, ::-1].transpose(2, 0, 1))
+    assert not detector._blob(blank, 320)[0].any()
