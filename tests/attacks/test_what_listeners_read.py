@@ -31,6 +31,7 @@ CLEAR: dict[str, set[str]] = {
     "applied": {
         "generation",
         "encoder_id",
+        "roster_encoder",
         "model_version",
         "people",
         "refused",
