@@ -17,10 +17,6 @@ MOST_APART: Final = 1e-3
 layer that was exported wrongly is off by tenths."""
 
 
-FEWEST_PEOPLE: Final = 100
-"""Held out, under which a fifth of a point is a pair or two, and says nothing: the loss is then told and not judged."""
-
-
 def check_int8(tar_float: float, tar_int8: float) -> None:
     """tar_float, tar_int8: at FMR 1e-3, on the same people, 0 to 1. Raises BadState."""
     # Written so that a NaN fails too.
