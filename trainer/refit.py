@@ -17,6 +17,9 @@ from trainer.augment import normalise
 SHRINK: Final = 1e-3
 """Ridge towards changing nothing, in shares of the embeddings' own variance."""
 
+FEWEST_CROPS: Final = 4 * EMBEDDING_SIZE
+"""Under which only the bias is fitted: a matrix of as many numbers would learn the crops by heart."""
+
 BATCH: Final = 64
 
 
@@ -47,7 +50,7 @@ def refit(network: nn.Module, ranges: ImageArray, crops: ImageArray) -> nn.Modul
     around = said - centre
     ridge = SHRINK * float(np.square(around).sum()) / EMBEDDING_SIZE * np.eye(EMBEDDING_SIZE)
     change = np.linalg.solve(around.T @ around + ridge, around.T @ (wanted - middle - around))
-    matrix = np.eye(EMBEDDING_SIZE) + change
+    matrix = np.eye(EMBEDDING_SIZE) + (change if len(said) >= FEWEST_CROPS else 0.0)
     return _turned(network, matrix, middle - centre @ matrix)
 
 
