@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from math import ceil, floor, isfinite
+from typing import Final, cast
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, TEMPLATE, FloatArray, ImageArray
 
+_TEMPLATE: Final[list[list[float]]] = TEMPLATE.tolist()
 AREA_BELOW_SCALE: Final = 0.5
 """Bilinear warping skips pixels when it shrinks by more than two; such images are averaged down first."""
 
@@ -21,17 +23,7 @@ def similarity(points: FloatArray, template: FloatArray) -> FloatArray:
     Raises BadInput when all points coincide. Umeyama 1991, in two dimensions and without reflections, where
     it is the complex regression of template on points.
     """
-    source = points.astype(np.float64) @ np.array([1, 1j])
-    target = template.astype(np.float64) @ np.array([1, 1j])
-    source_mean, target_mean = source.mean(), target.mean()
-    centred = source - source_mean
-    spread = float(np.vdot(centred, centred).real)
-    if not np.isfinite(spread) or spread < 1e-6:
-        raise BadInput("The face's landmarks lie on one point; this is not a face that can be aligned.")
-    turn = np.vdot(centred, target - target_mean) / spread
-    shift = target_mean - turn * source_mean
-    matrix = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
-    return np.array(matrix, dtype=np.float32)
+    return _matrix(*_fit(points, template.tolist()))
 
 
 def align(image_bgr: ImageArray, landmarks: FloatArray, border: int = 0) -> ImageArray:
@@ -42,35 +34,57 @@ def align(image_bgr: ImageArray, landmarks: FloatArray, border: int = 0) -> Imag
     landmarks that are no face's. InsightFace's norm_crop and OpenCV's FaceRecognizerSF.alignCrop, which bundles are
     trained on.
     """
-    template, side = TEMPLATE + np.float32(border), CROP_SIZE + 2 * border
-    matrix = similarity(landmarks, template)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < AREA_BELOW_SCALE:
-        image_bgr, landmarks = _shrunk(image_bgr, landmarks, matrix, int(1 / scale), side)
-        matrix = similarity(landmarks, template)
-    crop = cv2.warpAffine(image_bgr, matrix, (side, side), flags=cv2.INTER_LINEAR)
-    return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    side = CROP_SIZE + 2 * border
+    turn, shift = _fit(landmarks, _TEMPLATE)
+    shift += complex(border, border)
+    if abs(turn) < AREA_BELOW_SCALE:
+        image_bgr, turn, shift = _shrunk(image_bgr, turn, shift, int(1 / abs(turn)), side)
+    crop = cv2.warpAffine(image_bgr, _matrix(turn, shift), (side, side), flags=cv2.INTER_LINEAR)
+    return cast("ImageArray", cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))
+
+
+def _fit(points: FloatArray, template: list[list[float]]) -> tuple[complex, complex]:
+    """turn, shift: template ~ turn * (x + iy) + shift."""
+    # Five points: numpy would spend more on its calls than on the numbers.
+    source = [complex(x, y) for x, y in points.tolist()]
+    target = [complex(x, y) for x, y in template]
+    source_mean, target_mean = sum(source) / len(source), sum(target) / len(target)
+    spread, together = 0.0, 0j
+    for before, after in zip(source, target, strict=True):
+        centred = before - source_mean
+        spread += centred.real * centred.real + centred.imag * centred.imag
+        together += centred.conjugate() * (after - target_mean)
+    if not isfinite(spread) or spread < 1e-6:
+        raise BadInput("The face's landmarks lie on one point; this is not a face that can be aligned.")
+    turn = together / spread
+    if not turn:
+        raise BadInput("The face's landmarks have no direction; this is not a face that can be aligned.")
+    return turn, target_mean - turn * source_mean
+
+
+def _matrix(turn: complex, shift: complex) -> FloatArray:
+    matrix = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
+    return np.array(matrix, dtype=np.float32)
 
 
 def _shrunk(
-    image: ImageArray, landmarks: FloatArray, matrix: FloatArray, times: int, side: int
-) -> tuple[ImageArray, FloatArray]:
-    """The part of the image that the crop shows, each `times` x `times` pixels averaged to one; and where the
-    landmarks are in it. Whole pixels, because OpenCV averages those much faster than fractions.
+    image: ImageArray, turn: complex, shift: complex, times: int, side: int
+) -> tuple[ImageArray, complex, complex]:
+    """The part of the image that the crop shows, each `times` x `times` pixels averaged to one; and turn and shift from
+    there. Whole pixels, because OpenCV averages those much faster than fractions.
     """
-    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]])
-    seen = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    left, top = np.maximum(np.floor(seen.min(axis=0)) - 2 * times, 0).astype(int)
-    right, bottom = np.ceil(seen.max(axis=0)).astype(int) + 2 * times
-    part = image[top : max(bottom, 0), left : max(right, 0)]
-    height, width = (side // times for side in part.shape[:2])
+    seen = [(corner - shift) / turn for corner in (0j, complex(side, 0), complex(0, side), complex(side, side))]
+    across, down = [place.real for place in seen], [place.imag for place in seen]
+    left, top = (max(floor(min(places)) - 2 * times, 0) for places in (across, down))
+    right, bottom = (max(ceil(max(places)) + 2 * times, 0) for places in (across, down))
+    part = image[top:bottom, left:right]
+    height, width = part.shape[0] // times, part.shape[1] // times
     if height == 0 or width == 0:
         raise BadInput("The face's landmarks lie outside the image; this is not a face that can be aligned.")
-    part = part[: height * times, : width * times]
-    small = averaged(part, times)
+    small = averaged(part[: height * times, : width * times], times)
     # Pixel centres lie at +0.5: averaging keeps an image's corner in place, not its first pixel's centre.
-    moved: FloatArray = ((landmarks - [left, top] + 0.5) / times - 0.5).astype(np.float32)
-    return small, moved
+    half = complex(0.5, 0.5)
+    return small, turn * times, turn * (half * times - half + complex(left, top)) + shift
 
 
 def averaged(image: ImageArray, times: int) -> ImageArray:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
 import os
 from pathlib import Path
 from typing import Final
 
+from device.memory import few_arenas
 from firmware_config.settings import DoorSettings, RuntimeSettings
 
 log = logging.getLogger("latchkey.board")
-
-M_ARENA_MAX: Final = -8
-"""glibc's malloc.h."""
-
-ARENAS: Final = 2
 
 MODEL: Final = Path("/proc/device-tree/model")
 """What an ARM board calls itself; a PC has no such file."""
@@ -59,22 +53,6 @@ def bind_cores(runtime: RuntimeSettings) -> str:
             "drop-in instead: docs/boards.md."
         )
     return ""
-
-
-def few_arenas() -> None:
-    """Before any thread: glibc gives each its own pool of memory, which for a handful of threads is 20 MB of holes."""
-    _libc("mallopt", M_ARENA_MAX, ARENAS)
-
-
-def give_back_memory() -> None:
-    """After the start: what reading settings, list and networks took is free, and the system may have it."""
-    _libc("malloc_trim", 0)
-
-
-def _libc(name: str, *arguments: int) -> None:
-    # musl has neither; there is nothing to do then.
-    with contextlib.suppress(OSError, AttributeError):
-        getattr(ctypes.CDLL(None), name)(*arguments)
 
 
 def settle(settings: DoorSettings) -> None:

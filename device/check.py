@@ -23,7 +23,8 @@ from firmware_config.errors import LatchkeyError
 from firmware_config.messages import LockState
 from firmware_config.pairing import DoorPairing
 from firmware_config.pairing import load_door as load_pairing
-from firmware_config.settings import DoorSettings, SettingsRefused, load_door
+from firmware_config.schema import SettingsRefused
+from firmware_config.settings import DoorSettings, load_door
 
 __all__ = ["Finding", "check"]
 

@@ -34,7 +34,7 @@ def look_at_board(settings: DoorSettings) -> Finding:
 def look_at_runtime(settings: DoorSettings) -> Finding:
     """On what the networks run, and how long they take here; what the daemon measured is shown, not measured anew."""
     from device.detect import detector_model  # noqa: PLC0415
-    from device.outfit import DETECTOR, ENCODER, detector_example, encoder_example, usual_bundle  # noqa: PLC0415
+    from device.outfit import DETECTOR, ENCODER, HALF, detector_example, encoder_example, usual_bundle  # noqa: PLC0415
     from device.providers import Chooser, Example, in_words, timed  # noqa: PLC0415
     from device.runtime import version  # noqa: PLC0415
 
@@ -44,8 +44,11 @@ def look_at_runtime(settings: DoorSettings) -> Finding:
     networks: list[tuple[str, bytes, Example]] = [
         (DETECTOR, detector_model().read_bytes(), detector_example(runtime)),
     ]
+    half = None
     with contextlib.suppress(OSError, BundleRefused):  # the line about the model says so
-        networks.append((ENCODER, read_bundle(usual_bundle(settings).read_bytes(), None).onnx, encoder_example()))
+        bundle = read_bundle(usual_bundle(settings).read_bytes(), None)
+        networks.append((ENCODER, bundle.onnx, encoder_example()))
+        half = bundle.half
     words = [f"onnxruntime {version()}, {runtime.threads} thread{'s' if runtime.threads > 1 else ''}."]
     for what, model, example in networks:
         try:
@@ -53,6 +56,9 @@ def look_at_runtime(settings: DoorSettings) -> Finding:
         except LatchkeyError as error:
             return Finding("runtime", False, str(error), "Install what is missing, or ship another bundle.")
         words.append(in_words(what, choice))
+    of_half = chooser.kept(half) if half is not None else None
+    if of_half is not None:
+        words.append(in_words(HALF, of_half))
     if chooser.missing:
         words.append(f"This build has no {', '.join(chooser.missing)}; the CPU stands in.")
         advice = "Take it out of runtime.providers, or install a build of onnxruntime that has it: docs/boards.md."

@@ -86,4 +86,5 @@ def look_at_roster(settings: DoorSettings, pairing: DoorPairing) -> Finding:
             f"{kept} cannot be used: {error}",
             "Start the daemon with the broker up: the page's roster replaces it.",
         )
-    return Finding("roster", True, f"Generation {roster.generation}, {len(roster.people)} people.")
+    nobody = "" if roster.people else " Nobody is let in: enrol somebody in the admin page."
+    return Finding("roster", True, f"Generation {roster.generation}, {len(roster.people)} people.{nobody}")

@@ -18,7 +18,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from device.audit_report import add_commands
 from firmware_config.errors import LatchkeyError
-from firmware_config.settings import DoorSettings, SettingsRefused, load_door
+from firmware_config.schema import SettingsRefused
+from firmware_config.settings import DoorSettings, load_door
 
 OK: Final = 0
 FAILED: Final = 1

@@ -11,7 +11,6 @@ import logging
 import signal
 import threading
 import time
-from collections import OrderedDict
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Final
 
 from device.attention import Attention
 from device.board import settle
-from device.camera import Frame
 from device.claim import claimed
 from device.decide import FRESH_S, Decider, Decision
 from device.doorman import Doorman
@@ -31,17 +29,17 @@ from device.journal import Journal, finite, now_utc
 from device.link import Link
 from device.lockset import Lockset, LocksetThread
 from device.lookout import Lookout
+from device.memory import Tidying
 from device.opening import Opener
 from device.outfit import Outfit, equip, load_settings
-from device.seldom import Seldom
-from device.sight import Seen
+from device.sight import Recent
 from device.stages import StageRing, after_look, before_look
 from firmware_config.errors import BadState
 from firmware_config.events import EventDetail
-from firmware_config.face import Reason
 from firmware_config.pairing import load_door as load_pairing
+from firmware_config.schema import SettingsRefused
 from firmware_config.sdnotify import Notifier
-from firmware_config.settings import DoorSettings, SettingsRefused
+from firmware_config.settings import DoorSettings
 
 log = logging.getLogger("latchkey.daemon")
 
@@ -54,14 +52,8 @@ MESSAGES_A_TURN: Final = 16
 ERRORS_IN_A_ROW: Final = 5
 """Exceptions one after the other that end the process, so that systemd starts a fresh one (DESIGN.md, section 4)."""
 
-ERROR_EVENT_S: Final = 10.0
-"""Seconds between two internal_error events; every error is in the system's log."""
-
 EXAMINE_S: Final = 0.2
 """Seconds between two looks at how every part does: five a second are soon enough for whoever reads it."""
-
-FRAMES_REMEMBERED: Final = 512
-"""A refusal may be about a frame of VISIT_GAP_S + VOTE_SPAN_S ago: 360 frames at the most that settings allow."""
 
 CLEAN: Final = 0
 GAVE_UP: Final = 1
@@ -79,26 +71,20 @@ def run(settings_path: Path) -> int:
 class Daemon:
     """One door. `stop` and `reload` may be set from anywhere; everything else belongs to the loop's thread."""
 
-    def __init__(
-        self,
-        settings: DoorSettings,
-        settings_path: Path | None = None,
-        outfit: Outfit | None = None,
-        times: StageRing | None = None,
-    ) -> None:
-        """settings_path: read again at `reload`. outfit: what it sees and moves with; tests hand in others. times:
-        where stage times go; the bench hands in a longer one."""
+    def __init__(self, settings: DoorSettings, settings_path: Path | None = None, outfit: Outfit | None = None) -> None:
+        """settings_path: read again at `reload`. outfit: what it sees and moves with; tests hand in others."""
         self.stop = threading.Event()
         self.reload = threading.Event()
         self.settings = settings
         self._settings_path = settings_path
         self._outfit = outfit or equip(settings)
         self._notifier = Notifier()
-        self._times = times or StageRing()
+        self.times = StageRing()
+        """Of the latest frames."""
         self._glimpse = Glimpse()
         self._reporter = Reporter()
-        self._recent: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
-        self._errors_told = Seldom(ERROR_EVENT_S)
+        self._recent = Recent()
+        self._tidying = Tidying()
         self._examined_at = float("-inf")
 
     def run(self) -> int:
@@ -135,7 +121,7 @@ class Daemon:
                 # Safe to go on: nothing was opened on this frame, and five in a row end the process.
                 log.exception("An error on the way of a frame; the door stays shut.")
                 errors += 1
-                self._tell_error(error)
+                self._lookout.error(error)
             if errors >= ERRORS_IN_A_ROW:
                 return GAVE_UP
             self._notifier.alive()
@@ -151,17 +137,22 @@ class Daemon:
         wanted = self._attention.wants(frame.image, frame.captured_at)
         stage_ms = before_look(frame, taken, time.monotonic())
         if not wanted:
-            self._times.add(frame.captured_at, stage_ms)
+            self.times.add(frame.captured_at, stage_ms)
+            self._tidying.nobody()
             return False
         seen = self._look(frame, self._holdings.active)
         self._attention.saw(seen.observation.face, frame.captured_at)
+        if seen.observation.face:
+            self._tidying.somebody()
         before = time.monotonic()
         decision = self._decider.step(seen.observation, before, now_utc())
         seen.stage_ms.update(stage_ms, **after_look(frame, before, time.monotonic()))
-        self._remember(frame, seen)
+        self.times.add(frame.captured_at, seen.stage_ms)
+        self._recent.add(frame, seen)
         if decision is not None:
             self._act(decision)
         self._link.say_hint(decision.reason if decision is not None else seen.observation.quality)
+        self._glimpse.saw(frame, seen)
         return True
 
     def _act(self, decision: Decision) -> None:
@@ -171,7 +162,7 @@ class Daemon:
             begun = time.monotonic()
             failed = self._opener.open(decision.hold_ms, decision.observed_at + FRESH_S)
             handed = time.monotonic()
-            self._times.put("unlock", (handed - begun) * 1000)
+            self.times.put("unlock", (handed - begun) * 1000)
             stage_ms["frame_to_unlock"] = round((handed - decision.observed_at) * 1000, 1)
             if failed is not None:
                 outcome, reason = "denied", failed
@@ -215,11 +206,11 @@ class Daemon:
             self._latch,
             self._journal,
             self._doorman,
-            self._times,
+            self.times,
             self._lookout.guarded,
         )
         if self._reporter.due(health, time.monotonic()):
-            self._link.say_health(with_measures(health, self._times, self._attention.resting))
+            self._link.say_health(with_measures(health, self.times, self._attention.resting))
             self._notifier.status(status_line(health))
 
     def _start_state(self, started: ExitStack) -> None:
@@ -256,6 +247,7 @@ class Daemon:
         self._inbox = Inbox(
             *(self._link, self._holdings, self._journal, self._doorman, house, self._opener.open, self._adopt),
             look=self._glimpse.jpeg,
+            face=self._glimpse.face,
         )
         self._link.say_applied(self._holdings.applied())
         self._link.say_discovery(software_version())
@@ -296,13 +288,3 @@ class Daemon:
             if fresh.model_copy(update={"camera": old.camera, "runtime": old.runtime}) != old:
                 log.warning("Only camera and runtime are read anew; the rest takes effect at the next start.")
         self._notifier.ready("The settings were read again.")
-
-    def _tell_error(self, error: Exception) -> None:
-        if self._errors_told.due(Reason.INTERNAL_ERROR):
-            self._journal.tell("denied", Reason.INTERNAL_ERROR, EventDetail(by=type(error).__name__))
-
-    def _remember(self, frame: Frame, seen: Seen) -> None:
-        self._times.add(frame.captured_at, seen.stage_ms)
-        self._recent[frame.sequence] = (frame.label, seen)
-        while len(self._recent) > FRAMES_REMEMBERED:
-            self._recent.popitem(last=False)

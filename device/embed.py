@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -18,14 +20,22 @@ UNIT_TOLERANCE: Final = 1e-3
 class Encoder:
     """Runs the siamese branch: both images of a pair go through this one network."""
 
-    def __init__(self, onnx: bytes, threads: int = 1, provider: str = CPU) -> None:
-        """onnx: encoder.onnx of a bundle, input uint8[N, 112, 112, 3] RGB, output float32[N, 128], unit rows. provider:
-        onnxruntime's name of what runs it.
+    def __init__(
+        self,
+        onnx: bytes,
+        threads: int = 1,
+        provider: str = CPU,
+        options: Mapping[str, str] | None = None,
+        encoder_id: str = "",
+    ) -> None:
+        """onnx: encoder.onnx of a bundle, input uint8[N, 112, 112, 3] RGB, output float32[N, 128], unit rows. provider,
+        options: onnxruntime's names of what runs it, and how. encoder_id: whose templates its rows may be compared
+        with, where that is another file's, as for a bundle's fp16 variant.
 
         Raises BadInput when it is no ONNX model or breaks that contract.
         """
-        self.encoder_id = hashlib.sha256(onnx).hexdigest()
-        self._session = open_session(onnx, threads, "The encoder", provider)
+        self.encoder_id = encoder_id or hashlib.sha256(onnx).hexdigest()
+        self._session = open_session(onnx, threads, "The encoder", provider, options)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise BadInput(f"The encoder has {len(inputs)} inputs and {len(outputs)} outputs instead of one each.")
@@ -64,6 +74,6 @@ class Encoder:
                 f"the contract is float32[{len(crops)}, 128]."
             )
         # Written so that a NaN fails too.
-        if not np.all(np.abs(np.linalg.norm(embeddings, axis=1) - 1) <= UNIT_TOLERANCE):
+        if not all(abs(sqrt(row @ row) - 1) <= UNIT_TOLERANCE for row in embeddings):
             raise BadState("The encoder gave rows that are not of length 1.")
         return embeddings

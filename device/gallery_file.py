@@ -1,7 +1,8 @@
 """Many templates as one file that is mapped, not read: pages that nobody needs stay out of memory.
 
-    LKGAL001 | count, 8 bytes | scale, error, 8 bytes each | sha256 of the templates | codes | float32 templates
+    LKGAL002 | count, 8 bytes | sha256 of the templates | float32 templates
 
+Their codes are not in it: onnxruntime keeps those in an order of its own.
 The file is plain, so it belongs into memory that no power cut leaves on a disk: systemd's RuntimeDirectory= (tmpfs, the
 service's alone). Without one the gallery is held as arrays. It is named by what is in it, written whole and renamed; a
 gallery that is still searched keeps its pages after the file is gone.
@@ -28,10 +29,9 @@ from firmware_config.files import write_parts
 
 log = logging.getLogger("latchkey.gallery")
 
-MARK: Final = b"LKGAL001"
-HEADER: Final = struct.Struct("<8sQdd32s")
-BYTES_EACH: Final = EMBEDDING_SIZE * 5
-"""One byte and one float32 for each of 128 numbers."""
+MARK: Final = b"LKGAL002"
+HEADER: Final = struct.Struct("<8sQ32s")
+BYTES_EACH: Final = EMBEDDING_SIZE * 4
 
 PATTERN: Final = "gallery-*.templates"
 
@@ -43,7 +43,7 @@ def runtime_folder() -> Path | None:
 
 
 def mapped(templates: FloatArray, folder: Path) -> tuple[FloatArray, Coded]:
-    """The same templates, from a file in folder that is made where it is not there or not whole.
+    """The same templates, from a file in folder that is made where it is not there or not whole; and their codes.
 
     templates: float32[M, 128], unit rows. Raises BadState when the folder cannot be written.
     """
@@ -54,9 +54,8 @@ def mapped(templates: FloatArray, folder: Path) -> tuple[FloatArray, Coded]:
     except BadState as error:
         if path.exists():
             log.warning("%s It is made anew.", error)
-        coded = encode(templates)
         try:
-            write_parts(path, _parts(templates, coded, digest))
+            write_parts(path, _parts(templates, digest))
         except OSError as error:
             raise BadState(f"The gallery {path} cannot be written ({error.strerror}).") from error
         found = open_gallery(path, digest)
@@ -64,19 +63,17 @@ def mapped(templates: FloatArray, folder: Path) -> tuple[FloatArray, Coded]:
         if old != path:
             with contextlib.suppress(OSError):
                 old.unlink()
-    return found
+    return found, encode(found)
 
 
-def _parts(templates: FloatArray, coded: Coded, digest: bytes) -> Iterator[bytes | memoryview]:
-    yield HEADER.pack(MARK, len(templates), coded.scale, coded.error, digest)
-    for first in range(0, len(templates), CHUNK):
-        yield coded.codes[first : first + CHUNK].data
+def _parts(templates: FloatArray, digest: bytes) -> Iterator[bytes | memoryview]:
+    yield HEADER.pack(MARK, len(templates), digest)
     for first in range(0, len(templates), CHUNK):
         yield np.ascontiguousarray(templates[first : first + CHUNK], dtype="<f4").data
 
 
-def open_gallery(path: Path, digest: bytes) -> tuple[FloatArray, Coded]:
-    """digest: sha256 of the templates that are wanted -> float32[M, 128] and their codes, both mapped.
+def open_gallery(path: Path, digest: bytes) -> FloatArray:
+    """digest: sha256 of the templates that are wanted -> float32[M, 128], mapped.
 
     Raises BadState for a file that is not there, is cut short, or is another gallery's.
     """
@@ -86,7 +83,7 @@ def open_gallery(path: Path, digest: bytes) -> tuple[FloatArray, Coded]:
             size = os.fstat(file.fileno()).st_size
             if len(head) < HEADER.size:
                 raise BadState(f"The gallery {path} is cut short: {size} bytes, its head alone has {HEADER.size}.")
-            mark, count, scale, error, held = HEADER.unpack(head)
+            mark, count, held = HEADER.unpack(head)
             if mark != MARK or held != digest:
                 raise BadState(f"{path} is not the gallery of this list of people.")
             wanted = HEADER.size + count * BYTES_EACH
@@ -95,7 +92,4 @@ def open_gallery(path: Path, digest: bytes) -> tuple[FloatArray, Coded]:
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as problem:
         raise BadState(f"The gallery {path} cannot be read ({problem.strerror}).") from problem
-    shape = (count, EMBEDDING_SIZE)
-    codes = np.frombuffer(memory, np.uint8, count * EMBEDDING_SIZE, HEADER.size).reshape(shape)
-    templates = np.frombuffer(memory, "<f4", count * EMBEDDING_SIZE, HEADER.size + codes.nbytes).reshape(shape)
-    return templates, Coded(codes, scale, error)
+    return np.frombuffer(memory, "<f4", count * EMBEDDING_SIZE, HEADER.size).reshape(count, EMBEDDING_SIZE)

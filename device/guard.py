@@ -24,6 +24,9 @@ log = logging.getLogger("latchkey.guard")
 MAX_KEPT_MISSES: Final = 100
 """The highest `guard_misses` that a policy may ask for: older misses can never matter."""
 
+UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+"""What JSON that is not a guard's raises, numbers of a thousand digits included."""
+
 UNREADABLE_HOLD_S: Final = 3600.0
 """The longest `guard_hold_s` of a policy: what is assumed when the saved state cannot be read."""
 
@@ -125,7 +128,7 @@ def load_guard(path: Path, key: SecretKey) -> GuardState:
         return GuardState(_seconds(saved["remaining_s"]), people)
     except FileNotFoundError:
         return GuardState()
-    except (OSError, SealRefused, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, SealRefused, *UNREADABLE) as error:
         log.warning("%s cannot be read (%s): the guard is taken as raised.", path, error)
         return GuardState(remaining_s=UNREADABLE_HOLD_S)
 

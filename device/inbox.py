@@ -25,6 +25,10 @@ REFUSED_AGAIN_S: Final = 60.0
 """Seconds between two events about documents refused for the same reason; each is in the system's log. Whoever owns
 the broker can send bad ones all day, and a disk that they fill lets nobody in (docs/adr/0009)."""
 
+NOBODY_THERE: Final = "nobody_there"
+NOBODY_SENTENCE: Final = (
+    "Nobody stood before the camera in the last three seconds. Ask the person to look into it, and try again."
+)
 SENTENCES = {
     Reason.LOCK_OFFLINE: "The lock does not answer. Look at its power and at the broker.",
     Reason.INTERNAL_ERROR: "The door cannot write its log, so it opens for nobody. Look at its disk.",
@@ -45,9 +49,10 @@ class Inbox:
         adopted: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         look: Callable[[], bytes] = lambda: b"",
+        face: Callable[[], bytes] = lambda: b"",
     ) -> None:
         """unlock: hold_ms -> None or why not. adopted: called when another roster or encoder is in force. look: the
-        camera's newest picture as a JPEG, b"" where there is none."""
+        camera's newest picture as a JPEG, b"" where there is none. face: likewise, of who stands there."""
         self._link = link
         self._holdings = holdings
         self._journal = journal
@@ -55,7 +60,7 @@ class Inbox:
         self._house = house
         self._unlock = unlock
         self._adopted = adopted
-        self._look = look
+        self._look, self._face = look, face
         self._seldom = Seldom(REFUSED_AGAIN_S)
         self._refused_by_lock = ""
         self._unsaved: dict[str, bytes] = {}
@@ -109,7 +114,7 @@ class Inbox:
         ask = self._link.take_ask(message)
         if ask is None:
             return
-        if ask.action == "look":
+        if ask.action in ("look", "face"):
             self._show(ask)
             return
         roster = self._holdings.active.roster
@@ -132,9 +137,13 @@ class Inbox:
 
     def _show(self, ask: Ask) -> None:
         """Whoever looks through the camera stands in the audit, as whoever opens the door does."""
-        image = self._look()
-        reason = "" if image else str(Reason.CAMERA_LOST)
-        sentence = "" if image else "The camera gives no picture; look at its cable."
+        shown = self._look()
+        image = self._face() if ask.action == "face" and shown else shown
+        reason = sentence = ""
+        if not shown:
+            reason, sentence = str(Reason.CAMERA_LOST), "The camera gives no picture; look at its cable."
+        elif not image:
+            reason, sentence = NOBODY_THERE, NOBODY_SENTENCE
         self._link.answer(Answer(id=ask.id, ok=not reason, reason=reason, sentence=sentence, image=image))
         self._journal.tell("notice", "looked_through", EventDetail(by=ask.by, why=ask.why))
 

@@ -1,4 +1,4 @@
-"""What the loop keeps an eye on between frames, each change told once: the camera and the guard."""
+"""What the loop keeps an eye on between frames, each change told once: the camera, the guard, and its own errors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from device.camera import Camera
 from device.decide import Decider
 from device.guard import GuardState, guard_key, load_guard, save_guard
 from device.journal import Journal
+from device.seldom import Seldom
+from firmware_config.events import EventDetail
 from firmware_config.face import Reason
 from firmware_config.files import drop_half_written
 from firmware_config.keys import SecretKey
@@ -18,6 +20,9 @@ from firmware_config.keys import SecretKey
 log = logging.getLogger("latchkey.lookout")
 
 GUARD_FILE: Final = "guard.json"
+
+ERROR_EVENT_S: Final = 10.0
+"""Seconds between two internal_error events; every error is in the system's log."""
 
 
 class Lookout:
@@ -30,6 +35,7 @@ class Lookout:
         self._guard_key = guard_key(door_key)
         self._journal = journal
         self._camera_well: bool | None = None
+        self._errors_told = Seldom(ERROR_EVENT_S)
         self.guarded = False
 
     def camera(self, camera: Camera) -> None:
@@ -44,6 +50,11 @@ class Lookout:
             self._journal.tell("notice", Reason.CAMERA_LOST)
         elif well and before is False:
             self._journal.tell("notice", "camera_back")
+
+    def error(self, error: Exception) -> None:
+        """One on the way of a frame: nothing was opened."""
+        if self._errors_told.due(Reason.INTERNAL_ERROR):
+            self._journal.tell("denied", Reason.INTERNAL_ERROR, EventDetail(by=type(error).__name__))
 
     def saved_guard(self) -> GuardState:
         """Where the guard stood when it last counted something."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite, sqrt
 from typing import Final
 
 import numpy as np
@@ -92,11 +93,12 @@ class Gallery:
         embedding: float32[128], unit length, from the encoder of the gallery -> None when nobody is enrolled.
         Raises BadInput for another shape or a NaN. Exact, whatever the number of people: device/search.py.
         """
-        if embedding.shape != (EMBEDDING_SIZE,) or not np.isfinite(embedding).all():
+        # One sum instead of 128 looks: it is finite only if all of them are.
+        if embedding.shape != (EMBEDDING_SIZE,) or not isfinite(embedding @ embedding):
             raise BadInput(f"An embedding is 128 finite numbers, not {list(embedding.shape)}.")
         if not len(self):
             return None
-        best, best_cosine, runner_up = self._search.two_nearest(embedding.astype(np.float32))
+        best, best_cosine, runner_up = self._search.two_nearest(embedding.astype(np.float32, copy=False))
         person = int(self._people[best])
         return Match(
             person_id=self.ids[person],
@@ -114,4 +116,4 @@ def _unit_rows(templates: FloatArray) -> bool:
 
 def _distance(cosine: float) -> float:
     # max: rounding can put the cosine of a vector with itself above 1. Of minus infinity this is infinity.
-    return float(np.sqrt(max(0.0, 2.0 - 2.0 * cosine)))
+    return sqrt(max(0.0, 2.0 - 2.0 * cosine))

@@ -40,6 +40,10 @@ class Embedder(Protocol):
 MakeEncoder = Callable[[bytes], Embedder]
 """An ONNX file -> its encoder. Raises BadInput."""
 
+MakeHalf = Callable[[Bundle], "Embedder | None"]
+"""A bundle with an fp16 variant -> that, where this board runs it quicker than encoder.onnx; otherwise None. Raises
+BadInput."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -90,8 +94,9 @@ class Active:
         return self.model.manifest
 
 
-def tested(bundle: Bundle, make_encoder: MakeEncoder) -> Model:
-    """Load the networks, and compare the encoder with the bundle's golden outputs.
+def tested(bundle: Bundle, make_encoder: MakeEncoder, make_half: MakeHalf = lambda _: None) -> Model:  # noqa: PT028 - no test
+    """Load the networks, and compare the encoder with the bundle's golden outputs. An fp16 variant that is quicker here
+    takes its place, where it passes too.
 
     Raises BundleRefused with reason bad_contents (does not load) or self_test_failed.
     """
@@ -113,7 +118,25 @@ def tested(bundle: Bundle, make_encoder: MakeEncoder) -> Model:
             f"On this board the encoder is off by {worst:.3f} from its golden outputs, at most {GOLDEN_TOLERANCE} "
             "is rounding. Export it anew, and run the self-test where it was trained.",
         )
-    return Model(replace(bundle, onnx=b"", quality=None, parts={}), encoder, ranker)
+    encoder = _half_tested(bundle, make_half) or encoder
+    return Model(replace(bundle, onnx=b"", quality=None, half=None, parts={}), encoder, ranker)
+
+
+def _half_tested(bundle: Bundle, make_half: MakeHalf) -> Embedder | None:
+    """Never a reason to refuse a bundle: encoder.onnx has passed."""
+    try:
+        half = make_half(bundle) if bundle.half is not None else None
+        if half is None:
+            return None
+        off = float(np.max(np.abs(half.embed(bundle.golden.inputs) - bundle.golden.outputs)))
+    except (BadInput, BadState) as error:
+        log.warning("The encoder's fp16 variant does not run on this board: %s", error)
+        return None
+    allowed = bundle.manifest.half_off + GOLDEN_TOLERANCE
+    if not off <= allowed:
+        log.warning("The encoder's fp16 variant is off by %.3f on this board, at most %.3f is rounding.", off, allowed)
+        return None
+    return half
 
 
 def fits(bundle: Bundle, roster: Roster) -> bool:

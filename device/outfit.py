@@ -13,30 +13,25 @@ from typing import Final
 import cv2
 import numpy as np
 
-from device.board import give_back_memory
 from device.camera import Camera, Frame, open_camera, parse_source
-from device.detect import INPUT_MULTIPLE, Detector, detector_model
+from device.detect import INPUT_MULTIPLE, MIN_SCORE, Detector, anchors, detector_model
 from device.embed import Encoder
 from device.inputs import Inputs, gpio_inputs
+from device.memory import settle_memory
 from device.model import GOLDEN_TOLERANCE, Active
-from device.providers import Chooser, in_words
+from device.providers import Chooser, Example, in_words
 from device.relay import GpioRelay, Relay
 from device.roster import Holdings
 from device.runtime import CPU
 from device.shelf import MODEL
 from device.sight import Seen, look
+from firmware_config.bundle import Bundle
 from firmware_config.errors import BadInput
-from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
+from firmware_config.face import CROP_SIZE
 from firmware_config.keys import VerifyKey
 from firmware_config.pairing import DoorPairing
-from firmware_config.settings import (
-    CameraSettings,
-    DoorSettings,
-    LockSettings,
-    RuntimeSettings,
-    SettingsRefused,
-    load_door,
-)
+from firmware_config.schema import SettingsRefused
+from firmware_config.settings import CameraSettings, DoorSettings, LockSettings, RuntimeSettings, load_door
 
 log = logging.getLogger("latchkey.outfit")
 
@@ -44,6 +39,7 @@ DETECTOR_TOLERANCE: Final = 0.05
 """How far another provider's outputs may be from the CPU's: scores are 0 to 1, places in strides of 8 px up."""
 
 ENCODER: Final = "The encoder"
+HALF: Final = "The encoder in fp16"
 DETECTOR: Final = "The detector"
 
 Look = Callable[[Frame, Active], Seen]
@@ -76,25 +72,37 @@ def release_keys() -> list[VerifyKey]:
     return [VerifyKey.load(Path(str(resources.files("firmware_config"))) / "release.pub")]
 
 
-def encoder_example() -> ImageArray:
+def encoder_example() -> Example:
     """What the encoder is timed with: a crop of noise, uint8[1, 112, 112, 3]."""
-    return np.random.default_rng(0).integers(0, 256, (1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    return (np.random.default_rng(0).integers(0, 256, (1, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8),)
 
 
-def detector_example(runtime: RuntimeSettings) -> FloatArray:
-    """What the detector is timed with: a grey picture of 4:3, float32[1, 3, h, w]."""
+def detector_example(runtime: RuntimeSettings) -> Example:
+    """What the detector is timed with: a grey picture of 4:3."""
     width, height = (
         -(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in (runtime.detect_size, runtime.detect_size * 3 // 4)
     )
-    return np.full((1, 3, height, width), 127, dtype=np.float32)
+    grey = np.full((1, 3, height, width), 127, dtype=np.uint8)
+    return grey, *anchors(height, width), np.array([MIN_SCORE**2], dtype=np.float32)
 
 
 def make_encoder(onnx: bytes, runtime: RuntimeSettings, chooser: Chooser | None) -> Encoder:
     """On the provider that the chooser has for it. Raises BadInput."""
     if chooser is None:
         return Encoder(onnx, runtime.threads)
-    provider = chooser.pick(ENCODER, onnx, encoder_example(), GOLDEN_TOLERANCE)
-    return Encoder(onnx, runtime.threads, provider)
+    provider = chooser.pick(ENCODER, onnx, encoder_example, GOLDEN_TOLERANCE)
+    return Encoder(onnx, runtime.threads, provider, chooser.options(provider, onnx))
+
+
+def make_half(bundle: Bundle, runtime: RuntimeSettings, chooser: Chooser | None) -> Encoder | None:
+    """The bundle's fp16 variant, where a GPU runs it quicker than what make_encoder chose. Raises BadInput."""
+    if chooser is None or bundle.half is None:
+        return None
+    provider = chooser.pick_half(HALF, bundle.half, encoder_example, GOLDEN_TOLERANCE, than=ENCODER)
+    if not provider:
+        return None
+    options = chooser.options(provider, bundle.half)
+    return Encoder(bundle.half, runtime.threads, provider, options, bundle.manifest.encoder_id)
 
 
 def real_holdings(settings: DoorSettings, pairing: DoorPairing, chooser: Chooser | None = None) -> Holdings:
@@ -107,6 +115,7 @@ def real_holdings(settings: DoorSettings, pairing: DoorPairing, chooser: Chooser
         release_keys(),
         settings.models or default_bundle(),
         lambda onnx: make_encoder(onnx, settings.runtime, chooser),
+        lambda bundle: make_half(bundle, settings.runtime, chooser),
     )
 
 
@@ -116,10 +125,12 @@ def real_look(runtime: RuntimeSettings, chooser: Chooser | None = None) -> Look:
     # OpenCV's threads wake up for every small resize and cost more than they do.
     cv2.setNumThreads(runtime.threads)
     path = detector_model()
-    provider = CPU
+    provider, options = CPU, {}
     if chooser is not None:
-        provider = chooser.pick(DETECTOR, path.read_bytes(), detector_example(runtime), DETECTOR_TOLERANCE)
-    detector = Detector(path, runtime.threads, runtime.detect_size, provider=provider)
+        model = path.read_bytes()
+        provider = chooser.pick(DETECTOR, model, partial(detector_example, runtime), DETECTOR_TOLERANCE)
+        options = chooser.options(provider, model)
+    detector = Detector(path, runtime.threads, runtime.detect_size, provider=provider, options=options)
     return lambda frame, active: look(frame, detector, active)
 
 
@@ -152,7 +163,7 @@ def equip(settings: DoorSettings) -> Outfit:
 
     def ready() -> None:
         chooser.stop_measuring()
-        give_back_memory()
+        settle_memory()
         if chooser.missing:
             log.warning("This build of onnxruntime has no %s; the CPU stands in.", ", ".join(chooser.missing))
         for what, choice in chooser.choices.items():

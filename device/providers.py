@@ -3,7 +3,8 @@
 The CPU with the int8 file is where the calibration was made and what every board has. Another provider is taken only
 where it was measured, on this board and with this network, to be clearly quicker and to give the same numbers.
 Measuring may take minutes (TensorRT builds an engine), so it is done at a start, and kept; a network that comes while
-the door runs has the CPU until the next one.
+the door runs has the CPU until the next one. A bundle may bring its encoder in fp16 too, for boards with a GPU: that is
+taken where it beats what was chosen for the int8 file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +37,12 @@ NAMES: Final = {
 }
 """The settings' names, and onnxruntime's."""
 
+GPUS: Final = ("cuda", "tensorrt")
+"""What an fp16 variant is tried on: a CPU would compute it in float32, with a cast before and after each step."""
+
+ENGINES: Final = "engines"
+"""In the state folder: what TensorRT builds for minutes, so that it does so once."""
+
 WORTH: Final = 0.9
 """Another provider is taken below this share of the CPU's time: less is the noise of measuring."""
 
@@ -48,7 +55,8 @@ KEPT: Final = "runtime.json"
 KEPT_BYTES: Final = 65536
 
 
-Example = npt.NDArray[Any]
+Example = Sequence[npt.NDArray[Any]]
+"""What a network is measured with: its inputs, in their order."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +70,23 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """provider: onnxruntime's name. trials: empty where there was nothing to choose from."""
+    """provider: onnxruntime's name, "" for none. trials: empty where there was nothing to choose from."""
 
     provider: str
     trials: tuple[Trial, ...] = ()
+
+    @property
+    def ms(self) -> float | None:
+        """Of the provider that was chosen, None where it was not measured."""
+        return next((trial.ms for trial in self.trials if trial.provider == self.provider), None)
 
 
 class Opener(Protocol):
     """As runtime.open_session; tests hand in another."""
 
-    def __call__(self, model: bytes, threads: int, what: str, provider: str) -> Network: ...
+    def __call__(
+        self, model: bytes, threads: int, what: str, provider: str, options_of_provider: Mapping[str, str]
+    ) -> Network: ...
 
 
 def _short(provider: str) -> str:
@@ -92,6 +107,7 @@ class Chooser:
         """wanted: names of NAMES, or "auto" for all that this build of onnxruntime has. folder: where choices are kept;
         None keeps nothing. opener, built: what opens sessions, and which providers it has; onnxruntime."""
         self._threads, self._open = threads, opener
+        self._folder = folder
         self._path = folder / KEPT if folder is not None else None
         have = list(built if built is not None else available())
         asked = list(NAMES) if "auto" in wanted else list(dict.fromkeys(wanted))
@@ -106,39 +122,80 @@ class Chooser:
         """The door is watched from now on: what was not chosen by now runs on the CPU."""
         self._measuring = False
 
-    def pick(self, what: str, model: bytes, example: Example, tolerance: float) -> str:
+    def pick(self, what: str, model: bytes, example: Callable[[], Example], tolerance: float) -> str:
         """The provider for a network.
 
-        what: names it. example: what its one input is measured with. tolerance: how far each number of the outputs may
-        be from the CPU's.
+        what: names it. example: makes what it is measured with, where there is something to choose.
+        tolerance: how far each number of the outputs may be from the CPU's.
         """
         choice = Choice(CPU)
         if self._candidates:
             choice = self.kept(model) or choice
             if not choice.trials and self._measuring:
-                choice = self._measure(what, model, example, tolerance)
+                expected = self._expected(what, model, example())
+                on_cpu = Trial(CPU, expected[0])
+                trials = self._try_all(self._candidates, what, model, example(), (expected[1], tolerance))
+                best = min(_quicker(trials, expected[0]), key=_ms, default=on_cpu)
+                choice = Choice(best.provider, (on_cpu, *trials))
                 self._keep(self._key(model), choice)
         self.choices[what] = choice
         return choice.provider
 
-    def _measure(self, what: str, model: bytes, example: Example, tolerance: float) -> Choice:
-        on_cpu, expected = _run(self._open(model, self._threads, what, CPU), example)
-        trials = [Trial(CPU, on_cpu)]
-        for provider in self._candidates:
-            trials.append(self._try(provider, what, model, example, (expected, tolerance)))
-            if trials[-1].why:
-                log.warning("%s does not run on %s: %s", what, _short(provider), trials[-1].why)
-        quick = [trial for trial in trials[1:] if trial.ms is not None and trial.ms < WORTH * on_cpu]
-        best = min(quick, key=lambda trial: trial.ms or 0.0, default=trials[0])
-        return Choice(best.provider, tuple(trials))
+    def pick_half(self, what: str, model: bytes, example: Callable[[], Example], tolerance: float, than: str) -> str:
+        """The GPU's provider on which an fp16 variant beats what was picked before, "" where none does.
+
+        As `pick`. than: names the network that `model` may stand in for.
+        """
+        gpus = [provider for provider in self._candidates if _short(provider) in GPUS]
+        beat = self.choices[than].ms
+        if not gpus or beat is None:
+            return ""
+        choice = self.kept(model)
+        if choice is None and self._measuring:
+            _, expected = self._expected(what, model, example())
+            trials = self._try_all(gpus, what, model, example(), (expected, tolerance))
+            best = min(_quicker(trials, beat), key=_ms, default=None)
+            choice = Choice(best.provider if best is not None else "", tuple(trials))
+            self._keep(self._key(model), choice)
+        if choice is None:
+            return ""
+        self.choices[what] = choice
+        return choice.provider
+
+    def options(self, provider: str, model: bytes) -> dict[str, str]:
+        """onnxruntime's, for a network on a provider. TensorRT takes fp16 and int8 only where it is told to."""
+        if provider != NAMES["tensorrt"]:
+            return {}
+        options = {"trt_fp16_enable": "1"}
+        if b"QuantizeLinear" in model:
+            options["trt_int8_enable"] = "1"
+        if self._folder is not None:
+            options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(self._folder / ENGINES)}
+        return options
+
+    def _expected(self, what: str, model: bytes, example: Example) -> tuple[float, list[Any]]:
+        return _run(self._open(model, self._threads, what, CPU, {}), example)
+
+    def _try_all(
+        self, providers: Sequence[str], what: str, model: bytes, example: Example, judge: tuple[list[Any], float]
+    ) -> list[Trial]:
+        trials = [self._try(provider, what, model, example, judge) for provider in providers]
+        for trial in trials:
+            if trial.why:
+                log.warning("%s does not run on %s: %s", what, _short(trial.provider), trial.why)
+        return trials
 
     def _try(self, provider: str, what: str, model: bytes, example: Example, judge: tuple[list[Any], float]) -> Trial:
         expected, tolerance = judge
         try:
-            took, found = _run(self._open(model, self._threads, what, provider), example)
+            opened = self._open(model, self._threads, what, provider, self.options(provider, model))
+            took, found = _run(opened, example)
         except Exception as error:  # noqa: BLE001 - drivers raise what they like; the CPU is there
             return Trial(provider, None, str(error).splitlines()[0][:200])
-        apart = [np.abs(a - b).max() if a.shape == b.shape else np.inf for a, b in zip(expected, found, strict=True)]
+        apart = [
+            np.abs(a - b).max(initial=0.0) if a.shape == b.shape else np.inf
+            for a, b in zip(expected, found, strict=True)
+        ]
         worst = float(np.max(apart))
         if not worst <= tolerance:
             return Trial(provider, None, f"its numbers are off by {worst:.3f}, at most {tolerance} is rounding")
@@ -174,9 +231,17 @@ class Chooser:
             log.warning("%s cannot be written (%s): the next start measures again.", self._path, error.strerror)
 
 
+def _quicker(trials: Sequence[Trial], than_ms: float) -> list[Trial]:
+    return [trial for trial in trials if trial.ms is not None and trial.ms < WORTH * than_ms]
+
+
+def _ms(trial: Trial) -> float:
+    return trial.ms or 0.0
+
+
 def _run(network: Network, example: Example) -> tuple[float, list[Any]]:
     """-> median milliseconds, outputs."""
-    feeds = {network.get_inputs()[0].name: example}
+    feeds = {given.name: array for given, array in zip(network.get_inputs(), example, strict=True)}
     took = []
     for _ in range(WARM_UP + RUNS):
         begun = time.perf_counter()
@@ -198,4 +263,5 @@ def in_words(what: str, choice: Choice) -> str:
     tried = ", ".join(
         f"{_short(t.provider)} {f'{t.ms:.2f} ms' if t.ms is not None else f'cannot ({t.why})'}" for t in choice.trials
     )
-    return f"{what} on {_short(choice.provider)}: {tried}."
+    where = f"on {_short(choice.provider)}" if choice.provider else "is not used"
+    return f"{what} {where}: {tried}."

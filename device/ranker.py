@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 
 from device.runtime import open_session
@@ -32,6 +34,6 @@ class QualityRanker:
             scores = np.asarray(self._session.run(None, {self._input: crops})[0])
         except Exception as error:
             raise BadState(f"The quality network failed on {len(crops)} crops ({error}).") from error
-        if scores.shape != (len(crops),) or scores.dtype != np.float32 or not np.all(np.isfinite(scores)):
+        if scores.shape != (len(crops),) or scores.dtype != np.float32 or not all(map(isfinite, scores.tolist())):
             raise BadState(f"The quality network gave {scores.dtype}{list(scores.shape)} for {len(crops)} crops.")
         return scores

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from device.model import Active, MakeEncoder, Model, fits, pair, tested
+from device.model import Active, MakeEncoder, MakeHalf, Model, fits, pair, tested
 from device.outcome import Outcome, refusal_code, switch_facts
 from device.shelf import MODEL, ROSTER, STAGED, Marks, Shelf
 from firmware_config.bundle import BundleRefused, Manifest, check_version, read_bundle
@@ -50,11 +51,13 @@ class Holdings:
         release_keys: Sequence[VerifyKey],
         default_bundle: Path,
         make_encoder: MakeEncoder,
+        make_half: MakeHalf = lambda _: None,
     ) -> None:
         """Raises BadState when no encoder is usable, or marks.json is damaged."""
         self.problems: list[str] = []
         self._topics, self._site_key, self._door_key = topics, site_key, door_key
-        self._release_keys, self._default, self._make_encoder = tuple(release_keys), default_bundle, make_encoder
+        self._release_keys, self._default = tuple(release_keys), default_bundle
+        self._tested = partial(tested, make_encoder=make_encoder, make_half=make_half)
         self._last, self._last_topic = Outcome(), ""
         self._unsettled = ""
         self._waiting_roster: tuple[Roster, bytes] | None = None
@@ -140,7 +143,7 @@ class Holdings:
             return self.active.model
         waiting = self._waiting_bundle
         if waiting and waiting[0].encoder_id == roster.encoder_id == roster.rollback_to:
-            staged = tested(read_bundle(waiting[1], [self._site_key]), self._make_encoder)
+            staged = self._tested(read_bundle(waiting[1], [self._site_key]))
             self._shelf.keep_staged(waiting[1])
             self._staged, self._waiting_bundle = staged, None
         if self._staged is not None and roster.encoder_id == self._staged.manifest.encoder_id:
@@ -161,7 +164,7 @@ class Holdings:
         except BundleRefused:
             self._waiting_bundle = (bundle.manifest, data)
             raise
-        model = tested(bundle, self._make_encoder)
+        model = self._tested(bundle)
         roster = self.active.as_sent
         again = model.manifest.encoder_id == self.active.manifest.encoder_id
         at_once = roster is None or again or fits(model.bundle, roster)
@@ -279,7 +282,7 @@ class Holdings:
         try:
             data = read()
             keys = [self._site_key, *self._release_keys]
-            return None if data is None else tested(read_bundle(data, keys), self._make_encoder)
+            return None if data is None else self._tested(read_bundle(data, keys))
         except (BadInput, BadState) as error:
             self.problems.append(f"{name} is not used: {error}")
             return None
@@ -287,7 +290,7 @@ class Holdings:
     def _default_model(self) -> Model:
         try:
             bundle = read_bundle(self._default.read_bytes(), [self._site_key, *self._release_keys])
-            return tested(bundle, self._make_encoder)
+            return self._tested(bundle)
         except (BadInput, OSError) as error:
             raise BadState(f"No encoder can be used: {self._default}: {error}. Install the package again.") from error
 

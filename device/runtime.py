@@ -12,6 +12,7 @@ from typing import Any, Final
 # From 1.29 on, onnxruntime reports home unless this is set before the import: nothing leaves the building.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+import numpy.typing as npt
 import onnxruntime as ort
 
 from firmware_config.errors import BadInput
@@ -69,12 +70,14 @@ def open_session(
     what: str,
     provider: str = CPU,
     options_of_provider: Mapping[str, str] | None = None,
+    constants: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> Network:
     """An inference session.
 
     model: an ONNX file's bytes. threads: 1 or more, within one operator. what: names the model in the error. provider:
-    an execution provider of this build; what it cannot run, the CPU does. Raises BadInput when onnxruntime cannot load
-    the model, or cannot start the provider.
+    an execution provider of this build; what it cannot run, the CPU does. constants: by name, those of the model's
+    tensors that it says are kept elsewhere. Raises BadInput when onnxruntime cannot load the model, or cannot start the
+    provider.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -84,6 +87,10 @@ def open_session(
     # The arena keeps the largest that a first run asked for: 12 MB for a door's networks, and no run is slower without.
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
+    # Held until the session has read them.
+    elsewhere = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in (constants or {}).items()}
+    if elsewhere:
+        options.add_external_initializers(list(elsewhere), list(elsewhere.values()))
     providers: list[Any] = [CPU] if provider == CPU else [(provider, dict(options_of_provider or {})), CPU]
     try:
         session = ort.InferenceSession(model, options, providers=providers)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -14,14 +16,36 @@ from device.model import Active
 from device.quality import assess
 from device.stages import Stopwatch
 
+FRAMES_REMEMBERED: Final = 512
+"""A refusal may be about a frame of VISIT_GAP_S + VOTE_SPAN_S ago: 360 frames at the most that settings allow."""
+
 
 @dataclass(frozen=True)
 class Seen:
-    """What one frame shows. stage_ms: milliseconds by stage. quality: the gate's values by name."""
+    """What one frame shows. stage_ms: milliseconds by stage. quality: the gate's values by name. box: x, y, width,
+    height of the face, pixels of the frame; None where there is none."""
 
     observation: Observation
     stage_ms: dict[str, float] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
+    box: tuple[float, float, float, float] | None = None
+
+
+class Recent:
+    """What the latest frames showed, for decisions that are about one of them."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[int, tuple[str, Seen]] = OrderedDict()
+
+    def add(self, frame: Frame, seen: Seen) -> None:
+        """The newest; the oldest beyond FRAMES_REMEMBERED goes."""
+        self._kept[frame.sequence] = (frame.label, seen)
+        while len(self._kept) > FRAMES_REMEMBERED:
+            self._kept.popitem(last=False)
+
+    def __getitem__(self, sequence: int) -> tuple[str, Seen]:
+        """-> the frame's label and what it showed. sequence: the frame's."""
+        return self._kept[sequence]
 
 
 def look(frame: Frame, detector: Detector, active: Active, watch: Stopwatch | None = None) -> Seen:
@@ -47,4 +71,4 @@ def look(frame: Frame, detector: Detector, active: Active, watch: Stopwatch | No
         match = active.gallery.nearest(embedding)
         watch.lap("match")
     observation = Observation(frame.captured_at, frame.sequence, quality.reason, match, face=True)
-    return Seen(observation, watch.ms, dict(quality.values))
+    return Seen(observation, watch.ms, dict(quality.values), faces[0].box)

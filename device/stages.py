@@ -60,17 +60,21 @@ class Stopwatch:
     def __init__(self) -> None:
         network_runs().clear()
         self._last = time.perf_counter()
+        self._laps: list[tuple[str, float, float]] = []
         self.ms: dict[str, float] = {}
         """Stage -> milliseconds."""
-        self.spans: list[Span] = []
-        """The same as stretches of time."""
 
     def lap(self, stage: str) -> None:
         """What was done since the last lap, or since the start, was this stage."""
         now = time.perf_counter()
         self.ms[stage] = round((now - self._last) * 1000, 3)
-        self.spans.append(Span(stage, self._last, now))
+        self._laps.append((stage, self._last, now))
         self._last = now
+
+    @property
+    def spans(self) -> list[Span]:
+        """The same as stretches of time."""
+        return [Span(*lap) for lap in self._laps]
 
     def networks(self) -> list[Span]:
         """When onnxruntime ran, on this thread since the start."""

@@ -79,6 +79,7 @@ class Connection:
         self._on_message = on_message
         self._on_connected = on_connected
         self._up = threading.Event()
+        self._listening = threading.Event()
         self._up_at = 0.0
         self._excuse = Excuse()
         self._denied = ""
@@ -91,6 +92,7 @@ class Connection:
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_connect_fail = self._failed
+        client.on_subscribe = self._subscribed
         client.on_message = self._message
         client.reconnect_delay_set(random.uniform(*RECONNECT_MIN_S), RECONNECT_MAX_S)  # type: ignore[arg-type]  # noqa: S311
         client.connect_timeout = CONNECT_S
@@ -110,8 +112,8 @@ class Connection:
         return time.monotonic() - self._up_at if self.connected else 0.0
 
     def wait(self, timeout_s: float) -> bool:
-        """True as soon as the connection is up."""
-        return self._up.wait(timeout_s)
+        """True as soon as the broker has taken the subscriptions: whatever anybody publishes from now on arrives."""
+        return self._listening.wait(timeout_s)
 
     def start(self) -> None:
         """Return at once; a broker that is down is tried again until it is up."""
@@ -128,7 +130,7 @@ class Connection:
                 self._unanswered.wait_for_publish(LAST_WORDS_S)
             if not self._unanswered.is_published():
                 log.warning("What was said last to the broker %s may not have arrived.", self._broker.url)
-        self._up.clear()
+        self._not_up()
         self._client.disconnect()
         # paho 2.2: the network thread clears its own handle as it ends, also between loop_stop's look and its join.
         with contextlib.suppress(AttributeError):
@@ -167,15 +169,21 @@ class Connection:
             return
         if self._subscriptions:
             client.subscribe(list(self._subscriptions))
-        self.why_down = ""
+        self.why_down = "the broker has not answered our subscriptions" if self._subscriptions else ""
         self._up_at = time.monotonic()
         self._up.set()
         log.info("Connected to the broker %s.", self._broker.url)
         self._guarded(self._on_connected)
+        if not self._subscriptions:
+            self._listening.set()
+
+    def _subscribed(self, _client: mqtt.Client, _data: Any, _id: int, _reasons: Any, _properties: Any) -> None:
+        self.why_down = ""
+        self._listening.set()
 
     def _disconnected(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         was_up = self._up.is_set()
-        self._up.clear()
+        self._not_up()
         # In TLS 1.3 a broker says what it thinks of our certificate only after its greeting: here, not in _failed.
         refusal = why_refused(self._excuse.take(), self._broker)
         if refusal or self._denied:
@@ -188,6 +196,8 @@ class Connection:
 
     def _opened(self, _client: mqtt.Client, _data: Any, opened: Any) -> None:
         self._denied = ""
+        # Nagle would hold a command back while what was said before it is not yet acknowledged: for 40 ms.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
 
@@ -195,6 +205,10 @@ class Connection:
         # paho calls this while it handles the error, and does not hand it over.
         error = self._excuse.take() or sys.exc_info()[1]
         self._down(why_refused(error, self._broker) or why_unanswered(error, self._broker))
+
+    def _not_up(self) -> None:
+        self._up.clear()
+        self._listening.clear()
 
     def _down(self, why: str) -> None:
         if why != self.why_down:

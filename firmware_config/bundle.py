@@ -9,9 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,13 +26,15 @@ from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE, FloatArray, ImageArray
 from firmware_config.keys import SIGNATURE_BYTES, SignatureRefused, SigningKey, VerifyKey
 from firmware_config.messages import Hex64, Message, MessageRefused, decode
-from firmware_config.plainzip import open_plain_zip
+from firmware_config.plainzip import ZIP_FAULTS, open_plain_zip
 
 MAX_BUNDLE_BYTES: Final = 64 * 1024 * 1024
 """Fifty times the size an encoder for a small board may have."""
 BUNDLE_CONTEXT: Final = b"latchkey-bundle-1\n"
 REQUIRED: Final = ("manifest.json", "encoder.onnx", "calibration.json", "golden.npz", "MODEL_CARD.md")
-OPTIONAL: Final = ("quality.onnx",)
+QUALITY: Final = "quality.onnx"
+HALF: Final = "encoder-fp16.onnx"
+OPTIONAL: Final = (QUALITY, HALF)
 SIGNATURE: Final = "signature"
 ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 MAX_GOLDEN: Final = 64
@@ -45,18 +45,6 @@ NPY_HEAD: Final = re.compile(
     re.DOTALL,
 )
 """What numpy writes before an array (NEP 1, format 1.0)."""
-UNREADABLE: Final = (
-    zipfile.BadZipFile,
-    struct.error,
-    zlib.error,
-    EOFError,
-    IndexError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
-"""What Python's zipfile raises for one damage or another."""
 
 
 class BundleRefused(BadInput):
@@ -80,6 +68,8 @@ class Manifest(Message):
     licence: str
     training: dict[str, Any] = Field(default_factory=dict)
     """Resolved configuration, seed, data fingerprint and code version."""
+    half_off: float = Field(default=0.0, ge=0.0, le=0.2)
+    """The furthest that one number of the fp16 variant is from the golden outputs, which are int8's."""
     compatible_with: list[Hex64] = Field(default_factory=list, max_length=MOST_OLDER)
     """encoder_id of each older encoder whose templates this one's probes may be compared with. Each has its proof in
     the bundle (firmware_config/compatible.py)."""
@@ -107,6 +97,9 @@ class Bundle:
     golden: Golden
     model_card: str
     quality: bytes | None = None
+    half: bytes | None = None
+    """The same network in fp16, for boards with a GPU: its probes may be compared with the templates of encoder.onnx,
+    at the same thresholds (docs/adr/0016)."""
     proofs: dict[str, CrossCalibration] = field(default_factory=dict, repr=False)
     """encoder_id of an older encoder -> what proves that its templates may be compared with this one's probes."""
     digest: str = ""
@@ -163,7 +156,7 @@ def read_bundle(data: bytes, trusted: Sequence[VerifyKey] | None) -> Bundle:
         calibration = decode(Calibration, parts["calibration.json"], "calibration.json")
         golden = _golden(parts["golden.npz"])
         card = parts["MODEL_CARD.md"].decode()
-    except (MessageRefused, *UNREADABLE) as error:
+    except (MessageRefused, *ZIP_FAULTS) as error:
         raise BundleRefused("bad_contents", f"The bundle does not read: {error}") from error
     if sha256(parts["encoder.onnx"]).hexdigest() != manifest.encoder_id:
         raise BundleRefused("bad_contents", "The bundle's encoder is not the one that its manifest names.")
@@ -177,7 +170,8 @@ def read_bundle(data: bytes, trusted: Sequence[VerifyKey] | None) -> Bundle:
         calibration=calibration,
         golden=golden,
         model_card=card,
-        quality=parts.get("quality.onnx"),
+        quality=parts.get(QUALITY),
+        half=parts.get(HALF),
         proofs=proofs,
         digest=sha256(data).hexdigest(),
         parts=parts,
@@ -211,7 +205,7 @@ def _members(data: bytes) -> dict[str, bytes]:
                 if not place or entry.filename in parts:
                     raise BundleRefused("not_a_bundle", f"{entry.filename!r} has no place in a bundle.")
                 parts[entry.filename] = archive.read(entry)
-    except UNREADABLE as error:
+    except ZIP_FAULTS as error:
         raise BundleRefused("not_a_bundle", f"This is not a whole bundle file: {error}") from error
     missing = [name for name in REQUIRED if name not in parts]
     if missing:

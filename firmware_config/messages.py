@@ -42,7 +42,7 @@ class Topics:
         for name in (self.site, self.door):
             if not re.fullmatch(NAME_PATTERN, name):
                 raise BadInput(
-                    f"{name!r} cannot name a site or door: use a-z, 0-9, '-' and '_', beginning with a letter or "
+                    f"{name[:80]!r} cannot name a site or door: use a-z, 0-9, '-' and '_', beginning with a letter or "
                     "digit, at most 63 characters."
                 )
 
@@ -241,8 +241,8 @@ class Ask(Message):
 
     id: Hex32
     challenge: Hex32
-    action: Literal["unlock", "look"]
-    """look: the camera's newest picture; nothing moves."""
+    action: Literal["unlock", "look", "face"]
+    """look: the camera's newest picture; face: the best one of who stands there. Nothing moves on either."""
     by: str = Field(max_length=128)
     why: str = Field(default="", max_length=256)
 

@@ -25,7 +25,8 @@ from firmware_config.errors import BadState
 from firmware_config.files import PRIVATE, PUBLIC, drop_half_written, make_folder, write_atomic
 from firmware_config.keys import SecretKey, VerifyKey
 from firmware_config.messages import NAME_PATTERN, Topics
-from firmware_config.settings import BrokerSettings, Section, read_toml, validate
+from firmware_config.schema import Section, read_toml, validate
+from firmware_config.settings import BrokerSettings
 
 PAIRING: Final = "pairing.toml"
 SITE_PUBLIC: Final = "site.pub"

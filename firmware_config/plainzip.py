@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from typing import Final
 
 END: Final = struct.Struct("<4s4H2LH")
@@ -20,10 +21,22 @@ LARGE_BYTES: Final = 20
 ENTRY_BYTES: Final = 46 + 255
 """Of the directory, for one file, at most: fixed fields and a name."""
 
+ZIP_FAULTS: Final = (
+    zipfile.BadZipFile,
+    struct.error,
+    zlib.error,
+    EOFError,
+    IndexError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+"""What Python's zipfile raises for one damage or another, encryption among them."""
+
 
 def open_plain_zip(data: bytes, most_files: int) -> zipfile.ZipFile:
-    """-> the archive; all its files together are no longer than `data`. Raises zipfile.BadZipFile and whatever else
-    Python's zipfile raises."""
+    """-> the archive; all its files together are no longer than `data`. Raises ZIP_FAULTS."""
     if len(data) < END.size:
         raise zipfile.BadZipFile("it is too short for a zip")
     mark, _, _, here, files, directory, _, note = END.unpack(data[-END.size :])

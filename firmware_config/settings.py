@@ -1,46 +1,21 @@
-"""door.toml and admin.toml -> typed settings. Every error at once, each with its key and what to do.
-
-The manner is mopidy's: an unknown key is an error, a misspelled one gets "did you mean".
-"""
+"""door.toml and admin.toml -> typed settings: what may be set, within which bounds, and over which defaults."""
 
 from __future__ import annotations
 
-import re
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from firmware_config.errors import BadInput
 from firmware_config.messages import NAME_PATTERN
-from firmware_config.tomltext import TomlRefused, parse_toml
+from firmware_config.schema import Section, SettingsRefused, read_toml, validate
+from firmware_config.tomltext import parse_toml
 
 PLAIN_PORT: Final = 1883
 TLS_PORT: Final = 8883
 """Ports that IANA registered for MQTT without and with TLS."""
-
-SHOWN: Final = 80
-"""Characters of a wrong value that are repeated to whoever wrote it."""
-
-SECRET_IN_URL: Final = re.compile(r"//[^/\s]*@")
-
-
-class SettingsRefused(BadInput):
-    """One or more wrong settings in one file; `problems` has a sentence each."""
-
-    def __init__(self, path: Path, problems: list[str]) -> None:
-        self.path = path
-        self.problems = problems
-        super().__init__(f"{path} has {len(problems)} problem(s):\n" + "\n".join(f"  {line}" for line in problems))
-
-
-class Section(BaseModel):
-    """Base of all sections: no unknown key, no changing afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class BrokerSettings(Section):
@@ -162,13 +137,37 @@ class DoorSettings(Section):
     audit: AuditSettings = AuditSettings()
 
 
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+"""Browsers give a webcam to these without https."""
+
+
 class PageSettings(Section):
     """Where the admin page listens."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=1, le=65535)
     secure_cookies: bool = False
-    """True when the page is reached through https only."""
+    """True when the page is reached through https only, by a proxy; with its own https they always are."""
+    tls: bool | None = None
+    """https by the page itself. None: wherever it listens for other machines, since these get a webcam no other way."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    """PEM, in place of the certificate that `init` makes."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> PageSettings:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("`cert_file` and `key_file` belong together: give both, or neither")
+        if self.cert_file is not None and self.tls is False:
+            raise ValueError("`cert_file` is of no use with `tls = false`; leave one of them out")
+        return self
+
+    @property
+    def https(self) -> bool:
+        """The page itself speaks TLS."""
+        if self.tls is not None:
+            return self.tls
+        return self.cert_file is not None or self.host not in LOOPBACK
 
 
 class AdminSettings(Section):
@@ -184,27 +183,6 @@ class AdminSettings(Section):
 
 
 S = TypeVar("S", bound=Section)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Raises SettingsRefused with one sentence for a missing file or wrong TOML."""
-    try:
-        return parse_toml(path.read_bytes())
-    except FileNotFoundError:
-        raise SettingsRefused(path, ["The file is not there."]) from None
-    except OSError as error:
-        raise SettingsRefused(path, [f"The file cannot be read: {error}."]) from error
-    except TomlRefused as refused:
-        raise SettingsRefused(path, [f"This is not TOML: {refused}."]) from refused
-
-
-def validate(kind: type[S], values: dict[str, Any], path: Path) -> S:
-    """Raises SettingsRefused with all that is wrong."""
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        problems = [_sentence(kind, dict(problem)) for problem in error.errors(include_url=False)]
-        raise SettingsRefused(path, problems) from error
 
 
 def board_names() -> list[str]:
@@ -257,30 +235,3 @@ def _anchor(section: S, path: Path) -> S:
         if isinstance(value := getattr(section, name), Path) and not value.is_absolute()
     }
     return section.model_copy(update=changed)
-
-
-def _sentence(kind: type[Section], problem: dict[str, Any]) -> str:
-    place = [str(part) for part in problem["loc"]]
-    key = ".".join(place)
-    if problem["type"] == "extra_forbidden":
-        near = get_close_matches(place[-1], _known_keys(kind, place[:-1]), n=1, cutoff=0.6)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"{key}: there is no such setting.{hint}"
-    if problem["type"] == "missing":
-        return f"{key}: this setting is needed."
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    # A password that somebody wrote into a URL must not end in a log.
-    found = SECRET_IN_URL.sub("//***@", repr(problem["input"]))
-    if len(found) > SHOWN:
-        found = f"{found[:SHOWN]}..."
-    return f"{key}: {message[:1].lower()}{message[1:]} (found {found})."
-
-
-def _known_keys(kind: type[Section], place: list[str]) -> list[str]:
-    section: Any = kind
-    for name in place:
-        known = section.model_fields.get(name)
-        if known is None or not isinstance(known.annotation, type) or not issubclass(known.annotation, Section):
-            return []
-        section = known.annotation
-    return list(section.model_fields)

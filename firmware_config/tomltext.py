@@ -31,7 +31,10 @@ def parse_toml(data: bytes) -> dict[str, Any]:
         if line.count(b".") > MAX_DOTS:
             raise TomlRefused(f"line {number} has more than {MAX_DOTS} dots")
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        read = tomllib.loads(data.decode("utf-8"))
+        _refuse_long_integers(read)
+    except TomlRefused:
+        raise
     except RecursionError:
         raise TomlRefused("brackets in brackets, too deep to be read") from None
     except UnicodeDecodeError as error:
@@ -39,3 +42,13 @@ def parse_toml(data: bytes) -> dict[str, Any]:
     except ValueError as error:
         # TOMLDecodeError is one, and so is what a number of more digits than Python takes raises.
         raise TomlRefused(str(error)) from error
+    return read
+
+
+def _refuse_long_integers(value: Any) -> None:
+    """TOML's integers have 64 bits. Python's parser takes any, and one in hexadecimal may be so long that it cannot
+    even be repeated to whoever wrote it."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise TomlRefused("an integer has more than 64 bits")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_long_integers(part)
