@@ -25,8 +25,8 @@ from firmware_config.assets import default_cache
 from firmware_config.bundle import Bundle, read_bundle
 from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.files import write_atomic
-from trainer.lfw import ten_fold
-from trainer.metrics import equal_error_rate, pair_table, true_accept_rate
+from trainer.images.lfw import ten_fold
+from trainer.measuring.metrics import equal_error_rate, pair_table, true_accept_rate
 
 ROOT: Final = Path(__file__).parents[1]
 WARM_UP: Final = 10

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_config.att import att_faces
-from trainer.lfw import FOLDS, read_lfw
-from trainer.shots import Shot, shoot
+from trainer.images.lfw import FOLDS, read_lfw
+from trainer.images.shots import Shot, shoot
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from firmware_config.bundle import read_bundle
 from firmware_config.errors import LatchkeyError
 from firmware_config.face import FloatArray, ImageArray
 from firmware_config.files import write_atomic
-from trainer.lfw import FOLDS
-from trainer.metrics import equal_error_rate, pair_table, true_accept_rate
+from trainer.images.lfw import FOLDS
+from trainer.measuring.metrics import equal_error_rate, pair_table, true_accept_rate
 
 ROOT: Final = Path(__file__).parents[1]
 WARM_UP: Final = 10
@@ -78,7 +78,7 @@ def yaw(face: Face) -> float:
 
 
 def right_pairs(apart: FloatArray, same: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """As trainer.lfw.ten_fold, pair by pair: each fold judged by the threshold that is best on the other nine."""
+    """As lfw.ten_fold, pair by pair: each fold judged by the threshold that is best on the other nine."""
     fold = np.arange(len(apart)) * FOLDS // len(apart)
     right = np.stack([(apart <= threshold) == same for threshold in np.linspace(0.0, 2.0, 801)])
     judged = np.empty(len(apart), dtype=bool)

@@ -14,6 +14,8 @@ import numpy as np
 
 from firmware_config.files import write_atomic
 from trainer.config import Config, load
+from trainer.measuring import figures
+from trainer.measuring.report import plots_report
 from trainer.train import load_faces, train
 
 CONFIG: Final = Path(__file__).parents[1] / "trainer/configs/att-triplet.toml"
@@ -66,6 +68,22 @@ def summary(curves: dict[str, dict[int, list[float]]]) -> dict[str, Any]:
     }
 
 
+def page_of(curves: dict[str, dict[int, list[float]]]) -> str:
+    """The mean curve over the seeds, and each seed's, as a report."""
+    found = summary(curves)
+    seeds, wanted = found["seeds"], found["random_eer_at_the_end"]
+    mean = {miner: smooth(np.mean([each[seed] for seed in seeds], axis=0).tolist()) for miner, each in curves.items()}
+    lines = [
+        f"AT&T, thirty people to train and ten held out, {len(seeds)} splits. An EER is the mean of {SMOOTH} epochs.",
+        *(f"{miner}: {found['epochs'][miner]} epochs to an EER of {wanted:.1%}" for miner in curves),
+    ]
+    plots = [figures.curves(mean, "epoch", "EER", f"Mean of {len(seeds)} splits", wanted)]
+    for seed in seeds:
+        each = {miner: smooth(rates[seed]) for miner, rates in curves.items()}
+        plots.append(figures.curves(each, "epoch", "EER", f"Split {seed}", smooth(curves["random"][seed])[-1]))
+    return plots_report("Mining of triplets on AT&T", lines, plots, found)
+
+
 def plain(config: Config) -> dict[str, Any]:
     """What was chosen, without what is as always."""
     return config.model_dump(mode="json", exclude_defaults=True)
@@ -87,6 +105,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, help="write the JSON here, or go on with it")
+    parser.add_argument("--report", type=Path, help="write a page of the curves here")
     parser.add_argument("--cache", type=Path, help="where fetched files are kept")
     args = parser.parse_args()
     config = load(args.config)
@@ -106,6 +125,8 @@ def main() -> None:
                 if set.intersection(*(set(found) for found in curves.values())):
                     result["summary"] = summary(curves)
                 write_atomic(args.out, json.dumps(result, indent=1).encode(), 0o644)
+    if args.report:
+        write_atomic(args.report, page_of(curves).encode(), 0o644)
     print(json.dumps(summary(curves)))
 
 

@@ -22,10 +22,10 @@ from device.runtime import open_session
 from firmware_config.assets import fetch
 from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
-from trainer import facesdk, facexzoo
 from trainer.config import TeacherFile
 from trainer.export import stripped
-from trainer.teachers import model_of
+from trainer.teaching import facesdk, facexzoo
+from trainer.teaching.teachers import model_of
 
 if sys.version_info >= (3, 11):
     import tomllib

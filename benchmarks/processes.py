@@ -11,6 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from firmware_config.files import write_atomic
+from trainer.measuring import figures
+from trainer.measuring.report import plots_report
+
 CONFIG: Final = Path(__file__).parents[1] / "trainer/configs/att-triplet.toml"
 CLOSE: Final = 1e-4
 
@@ -28,7 +32,9 @@ def main() -> None:
     """Prints one line of JSON: steps, and for float64 and float32 the largest difference and how long it is close."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.processes", description=__doc__)
     parser.add_argument("--epochs", type=int, default=5, help="of seven steps (default: %(default)s)")
+    parser.add_argument("--report", type=Path, help="write a page of the curves here")
     args = parser.parse_args()
+    plots = []
     result: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
         for precision in ("float64", "float32"):
@@ -39,10 +45,16 @@ def main() -> None:
                 name: losses(config, Path(folder) / precision / name, processes, threads)
                 for name, processes, threads in (("one", 1, 2), ("two", 2, 1))
             }
+            plots.append(figures.curves(runs, "step", "loss", f"Loss of one process and of two, {precision}"))
             apart = [abs(a - b) for a, b in zip(runs["one"], runs["two"], strict=True)]
             close = next((step for step, difference in enumerate(apart) if difference > CLOSE), len(apart))
             result["steps"] = len(apart)
             result[precision] = {"largest_difference": max(apart), f"steps_within_{CLOSE:g}": close}
+    if args.report:
+        lines = [
+            f"The same run, {result['steps']} steps of equal global batches, by one process and by two (gloo, CPU)."
+        ]
+        write_atomic(args.report, plots_report("Two processes", lines, plots, result).encode(), 0o644)
     print(json.dumps(result))
 
 

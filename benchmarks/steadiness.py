@@ -13,7 +13,7 @@ from benchmarks.faces import Shot
 from device.align import align
 from device.detect import Face
 from firmware_config.face import ImageArray
-from trainer.lessons import MOVED
+from trainer.teaching.lessons import MOVED
 
 Detect = Callable[[ImageArray], list[Face]]
 Values = NDArray[np.float64]

@@ -152,8 +152,6 @@ class Distillation(Part):
     """Muon's learning rate, for matrices and convolutions; half a cosine down to 0."""
     rate_rest: float = Field(default=2e-3, gt=0)
     """AdamW's, for all else."""
-    start: str = ""
-    """A run's folder, or a file of weights, to begin with; its network may have fewer blocks."""
     old: OldEncoder | None = None
 
 
@@ -180,6 +178,8 @@ class Config(Part):
     """Epochs between two validations; there is one at the end of each stage too."""
     early_stop: EarlyStop | None = None
     network: Network
+    start: str = ""
+    """A run's folder, or a file of weights, to begin with; its network may have fewer blocks."""
     data: Data
     whiten: Whitening | None = None
     augment: Look | None = None

@@ -21,17 +21,16 @@ from torch import nn
 from firmware_config.errors import BadInput, BadState
 from firmware_config.files import write_atomic
 from trainer import data
-from trainer.augment import Augmentation, relight
-from trainer.averaging import Centre
 from trainer.config import Config, Distillation
-from trainer.kept import KeptLessons
-from trainer.lessons import Lessons, LiveLessons, order
+from trainer.images.augment import Augmentation, relight
+from trainer.loop.averaging import Centre
+from trainer.loop.muon import optimisers
+from trainer.loop.run import PRECISIONS, begin_network
 from trainer.losses import regression
-from trainer.muon import optimisers
-from trainer.old_space import CompatibleLessons, homes, load_old
-from trainer.run import PRECISIONS
-from trainer.student import build_student
-from trainer.teachers import load_teacher
+from trainer.teaching.kept import KeptLessons
+from trainer.teaching.lessons import Lessons, LiveLessons, order
+from trainer.teaching.old_space import CompatibleLessons, homes, load_old
+from trainer.teaching.teachers import load_teacher
 from trainer.train import CHECKPOINT, LOG, stop_signals, validate
 
 LIGHT: Final = Augmentation(grey_share=0.25, small_share=0.15)
@@ -63,6 +62,8 @@ class School:
     plan: Distillation
     images: str
     """Fingerprint of the training crops."""
+    inherited: list[str]
+    """What the weights were trained on that it began with."""
     result: nn.Module
     """Takes the centre's weights when they are wanted."""
     centre: Centre
@@ -150,13 +151,13 @@ def open_lessons(
 
 def build_school(config: Config, plan: Distillation, training: data.Faces) -> School:
     """A run at step 0. Raises BadInput, BadState."""
-    result = build_student(config)
+    result, inherited = begin_network(config)
     workers = [
         Worker(number, student, optimisers(student, plan.rate, plan.rate_rest))
         for number, student in enumerate(copy.deepcopy(result).to(device_of(plan)) for _ in range(plan.workers))
     ]
     steps = max(1, plan.crops // (plan.batch * plan.workers))
-    return School(config, plan, training.fingerprint(), result, Centre(result, plan.workers), workers, steps)
+    return School(config, plan, training.fingerprint(), inherited, result, Centre(result, plan.workers), workers, steps)
 
 
 def learn(school: School, worker: Worker, lessons: Lessons, stop: threading.Event) -> None:
@@ -215,6 +216,7 @@ def save(school: School, folder: Path) -> None:
         state: dict[str, Any] = {
             "config": school.config.model_dump(mode="json"),
             "images": school.images,
+            "inherited": school.inherited,
             "network": school.result.state_dict(),
             "step": school.workers[0].step,
             "workers": [

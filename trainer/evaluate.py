@@ -11,12 +11,12 @@ import numpy as np
 from device.embed import Encoder
 from firmware_config.bundle import read_bundle
 from firmware_config.errors import BadInput
-from trainer import intervals
-from trainer.calibrate import FEWEST_COUNTED, calibrate
-from trainer.lfw import ten_fold
-from trainer.metrics import equal_error_rate, true_accept_rate
-from trainer.open_set import GALLERIES, Identification, identify
-from trainer.trial import Embed, Trial, att_trial, lfw_trial
+from trainer.images.lfw import ten_fold
+from trainer.measuring import intervals
+from trainer.measuring.calibrate import FEWEST_COUNTED, calibrate
+from trainer.measuring.metrics import equal_error_rate, true_accept_rate
+from trainer.measuring.open_set import GALLERIES, Identification, identify
+from trainer.measuring.trial import Embed, Trial, att_trial, lfw_trial
 
 RATES: Final = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4}
 """False match rates at which TAR is told, by their name in the results."""

@@ -26,7 +26,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
-from trainer.augment import normalise
+from trainer.images.augment import normalise
+from trainer.pixel_input import centred, straight, with_extremes
 
 OPSET: Final = 18
 """Old enough for every onnxruntime that pyproject allows."""
@@ -134,10 +135,11 @@ def quantise(model: bytes, crops: ImageArray) -> bytes:
         level = logging.getLogger().level
         logging.getLogger().setLevel(logging.ERROR)  # it logs a page of advice for other kinds of model
         try:
+            ready.write_bytes(centred(ready.read_bytes()))
             quantize_static(
                 str(ready),
                 str(small),
-                _Crops(crops),
+                _Crops(with_extremes(crops)),
                 quant_format=QuantFormat.QDQ,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -148,7 +150,7 @@ def quantise(model: bytes, crops: ImageArray) -> bytes:
             )
         finally:
             logging.getLogger().setLevel(level)
-        return stripped(onnx.load(small)).SerializeToString()  # type: ignore[no-any-return]
+        return stripped(onnx.load_from_string(straight(small.read_bytes()))).SerializeToString()  # type: ignore[no-any-return]
 
 
 def golden_inputs(count: int = 8, seed: int = 20) -> ImageArray:

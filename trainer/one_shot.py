@@ -10,11 +10,11 @@ import numpy as np
 from firmware_config.errors import BadInput
 from firmware_config.face import FloatArray, ImageArray
 from trainer.data import IntArray
-from trainer.handwriting import as_seen
-from trainer.judge import Judge, load_judge
-from trainer.metrics import PairTable, equal_error_rate, true_accept_rate
-from trainer.omniglot import LakeRun, read_background, read_lake_runs
-from trainer.sources import load_faces
+from trainer.images.handwriting import as_seen
+from trainer.images.omniglot import LakeRun, read_background, read_lake_runs
+from trainer.images.sources import load_faces
+from trainer.measuring.judge import Judge, load_judge
+from trainer.measuring.metrics import PairTable, equal_error_rate, true_accept_rate
 
 GALLERIES: Final = 200
 """Galleries drawn by chance, one photo of each person; all other photos are tests."""

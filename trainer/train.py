@@ -16,17 +16,18 @@ from torch import nn
 
 from firmware_config.errors import BadInput, DiskFault
 from trainer import data
-from trainer.checkpoint import CHECKPOINT, LOG, resume, save
 from trainer.config import Config
-from trainer.feed import Kitchen, batches, prepared, step_seed
-from trainer.objective import Objective
+from trainer.images.sources import load_faces
+from trainer.images.style import read_style
+from trainer.loop.checkpoint import LOG, resume, save
+from trainer.loop.feed import Kitchen, batches, prepared, step_seed
+from trainer.loop.objective import Objective
+from trainer.loop.pretrained import CHECKPOINT
+from trainer.loop.run import Best, Run, autocast_type, build_network, build_run, kept_type
+from trainer.loop.world import ALONE, World
+from trainer.measuring.validation import embed, validate
 from trainer.parts import Stage
 from trainer.progress import watching
-from trainer.run import Best, Run, autocast_type, build_network, build_run, kept_type
-from trainer.sources import load_faces
-from trainer.style import read_style
-from trainer.validation import embed, validate
-from trainer.world import ALONE, World
 
 __all__ = ["CHECKPOINT", "LOG", "build_network", "embed", "load_faces", "train", "validate"]
 # Whoever reads a run finds here what a run is read with.

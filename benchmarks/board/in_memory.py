@@ -1,21 +1,24 @@
-"""python -m benchmarks.board.in_memory door.toml FRAMES: the door's own process, with frames that lie in memory.
+"""python -m benchmarks.board.in_memory door.toml FRAMES CLOCK: the door's own process, with frames that lie in memory.
 
 Everything but the camera is `latchkey-device run`. Says as JSON how long each frame took from memory to the unlock's
 hand-over to the broker's socket, and how much of it was in onnxruntime and OpenCV; and, alternating, the two networks
-alone on the same pictures.
+alone on the same pictures: one right after the other, and with the door's own waits between them, after which caches
+are cold for the networks too. CLOCK: `wall`, or `cpu` for the processor time of the door's thread, which says something
+while the machine has other work. One of them at a time: what is measured is small beside the reading of clocks.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as latchkey-device does
 
@@ -28,45 +31,86 @@ from device.camera import Camera, Frame
 from device.daemon import Daemon
 from device.detect import Detector, detector_model
 from device.embed import Encoder
-from device.model import Active
-from device.outfit import Look, Outfit, default_bundle, load_settings
-from device.runtime import network_runs
-from device.sight import Seen, look
-from device.stages import StageRing, Stopwatch
+from device.outfit import Outfit, default_bundle, load_settings
+from device.runtime import Network
 from firmware_config.bundle import read_bundle
-from firmware_config.face import ImageArray
-from firmware_config.settings import CameraSettings, RuntimeSettings
+from firmware_config.face import ImageArray, Reason
+from firmware_config.settings import DoorSettings
 
 WARM_UP: Final = 20
-OF_OPENCV: Final = ("resize", "warpAffine", "cvtColor", "Laplacian", "blur", "mean")
+OF_OPENCV: Final = ("resize", "split", "warpAffine", "cvtColor", "Laplacian", "meanStdDev", "blur", "mean")
 
 
-class InOpenCv:
-    """Seconds that this process was in OpenCV's functions."""
+CLOCKS: Final = {"wall": time.perf_counter, "cpu": time.thread_time}
+"""Seconds."""
 
-    def __init__(self) -> None:
-        self.s = 0.0
+
+class Inside:
+    """What the door's thread spends in OpenCV's functions and in the networks, milliseconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """clock: seconds."""
+        self._clock = clock
+        self.opencv = 0.0
+        self.networks = 0.0
+        self.runs: list[float] = []
+        """Each run of a network, in order."""
         for name in OF_OPENCV:
             setattr(cv2, name, self._timed(getattr(cv2, name)))
+        run = Network.run
+
+        def noted(network: Network, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
+            begin = clock()
+            found = run(network, outputs, feeds)
+            took = (clock() - begin) * 1000
+            self.networks += took
+            self.runs.append(took)
+            return found
+
+        Network.run = noted  # type: ignore[method-assign]
+
+    def now(self) -> float:
+        """Milliseconds by its clock."""
+        return self._clock() * 1000
 
     def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        clock = self._clock
+
         def run(*arguments: Any, **named: Any) -> Any:
-            begin = time.perf_counter()
-            try:
-                return function(*arguments, **named)
-            finally:
-                self.s += time.perf_counter() - begin
+            begin = clock()
+            found = function(*arguments, **named)
+            self.opencv += (clock() - begin) * 1000
+            return found
 
         return run
+
+
+class Spent(NamedTuple):
+    """One frame, from memory to the hand-over of its unlock, ms; and what of it was in the networks and in OpenCV.
+    Of a frame that has just begun: as it stood then."""
+
+    whole: float
+    networks: float
+    opencv: float
+    collections: int
+    """How often Python's garbage collection ran meanwhile."""
+
+    @property
+    def glue(self) -> float:
+        """Neither in the networks nor in OpenCV."""
+        return self.whole - self.networks - self.opencv
 
 
 class InMemory(Camera):
     """Hands out pictures as soon as the lock can open again."""
 
-    def __init__(self, pictures: list[ImageArray], count: int, daemon: Callable[[], Daemon]) -> None:
-        self._pictures, self._left, self._daemon = pictures, count, daemon
+    def __init__(self, pictures: list[ImageArray], count: int, door: Daemon, inside: Inside) -> None:
+        self._pictures, self._left, self._door, self._inside = pictures, count, door, inside
         self.taken = 0
-        self._stop = threading.Event()
+        self.waits_s: list[float] = []
+        """Between the end of one picture's way and the next picture."""
+        self._asked_at: float | None = None
+        self.begun = self._begin()
 
     def __enter__(self) -> InMemory:
         return self
@@ -76,16 +120,23 @@ class InMemory(Camera):
 
     def newest(self, timeout_s: float) -> Frame | None:  # noqa: ARG002 - pictures in memory need no waiting
         """None while the lock's next challenge is on its way."""
-        daemon = self._daemon()
         if self.taken == self._left:
-            daemon.stop.set()
+            self._door.stop.set()
             return None
-        if not daemon.lock_ready:
+        self._asked_at = self._asked_at or time.monotonic()
+        if not self._door.lock_ready:
             time.sleep(0.001)
             return None
+        self.waits_s.append(time.monotonic() - self._asked_at)
+        self._asked_at = None
         image = self._pictures[self.taken % len(self._pictures)]
         self.taken += 1
+        self.begun = self._begin()
         return Frame(image, time.monotonic(), self.taken)
+
+    def _begin(self) -> Spent:
+        networks, opencv, collected = self._inside.networks, self._inside.opencv, collections()
+        return Spent(self._inside.now(), networks, opencv, collected)
 
     @property
     def state(self) -> str:
@@ -96,69 +147,77 @@ class InMemory(Camera):
         return ""
 
 
-def networks_alone(pictures: list[ImageArray], runs: int) -> dict[str, float]:
-    """Median milliseconds of the detector's and the encoder's session, by turns."""
+def networks_alone(pictures: list[ImageArray], runs: int, inside: Inside, wait_s: float) -> dict[str, float]:
+    """Medians of the detector's and the encoder's session, by turns, ms. wait_s: before each picture."""
     detector, encoder = Detector(detector_model()), Encoder(read_bundle(default_bundle().read_bytes(), None).onnx)
     taken: dict[str, list[float]] = {"detector": [], "encoder": []}
     for turn in range(WARM_UP + runs):
         picture = pictures[turn % len(pictures)]
-        network_runs().clear()
+        inside.runs.clear()
+        time.sleep(wait_s)
         face = detector.detect(picture)[0]
         encoder.embed(align(picture, face.landmarks)[np.newaxis])
         if turn >= WARM_UP:
-            for name, (begin, end) in zip(taken, network_runs(), strict=True):
-                taken[name].append((end - begin) * 1000)
-    return {name: median(values) for name, values in taken.items()}
+            for name, took in zip(taken, inside.runs, strict=True):
+                taken[name].append(took)
+    return {name: median(found) for name, found in taken.items()}
 
 
-def main(settings_path: Path, count: int) -> int:
-    pictures = frames()
-    alone = networks_alone(pictures, max(50, count // 20))
-    in_opencv = InOpenCv()
-    around: list[dict[str, float]] = []
+class TimedDoor(Daemon):
+    """Notes what each frame cost up to the unlock's hand-over."""
 
-    def make_look(runtime: RuntimeSettings) -> Look:
-        detector = Detector(detector_model(), runtime.threads, runtime.detect_size)
-        cv2.setNumThreads(runtime.threads)
+    camera: InMemory
 
-        def timed(frame: Frame, active: Active) -> Seen:
-            before, watch = in_opencv.s, Stopwatch()
-            seen = look(frame, detector, active, watch)
-            networks = sum(span.end - span.begin for span in watch.networks())
-            around.append({"networks": networks * 1000, "opencv": (in_opencv.s - before) * 1000})
-            return seen
+    def __init__(self, settings: DoorSettings, outfit: Outfit, inside: Inside) -> None:
+        super().__init__(settings, None, outfit)
+        self._inside = inside
+        self.spent: list[Spent] = []
+        self.failed = 0
 
-        return timed
+    def _start_journal(self, started: ExitStack) -> None:
+        super()._start_journal(started)
+        open_ = self._opener.open
 
-    def open_camera(_: CameraSettings) -> Camera:
-        return camera
+        def noted(hold_ms: int, good_until: float = float("inf")) -> Reason | None:
+            failed = open_(hold_ms, good_until)
+            now, begun, inside = self._inside.now(), self.camera.begun, self._inside
+            parts = inside.networks - begun.networks, inside.opencv - begun.opencv
+            self.spent.append(Spent(now - begun.whole, *parts, collections() - begun.collections))
+            self.failed += failed is not None
+            return failed
 
-    ring = StageRing(WARM_UP + count)
-    daemon = Daemon(load_settings(settings_path), None, Outfit(open_camera=open_camera, make_look=make_look), ring)
-    camera = InMemory(pictures, WARM_UP + count, lambda: daemon)
-    code = daemon.run()
-    frame, unlock = (ring.row(stage)[WARM_UP:] for stage in ("frame", "unlock"))
-    whole = frame + unlock
-    parts = around[WARM_UP : WARM_UP + len(whole)]
-    opened = ~np.isnan(whole)
-    glue = [
-        float(total) - part["networks"] - part["opencv"]
-        for total, part, good in zip(whole, parts, opened, strict=True)
-        if good
-    ]
+        self._opener.open = noted  # type: ignore[method-assign]
+
+
+def collections() -> int:
+    """How often Python's garbage collection ran, the cheapest kind included."""
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+
+def main(settings_path: Path, count: int, clock: str) -> int:
+    pictures, inside = frames(), Inside(CLOCKS[clock])
+    outfit = Outfit(open_camera=lambda _: camera)
+    door = TimedDoor(load_settings(settings_path), outfit, inside)
+    camera = door.camera = InMemory(pictures, WARM_UP + count, door, inside)
+    code = door.run()
+    spent, waited_s = door.spent[WARM_UP:], median(camera.waits_s)
+    runs = max(50, count // 20)
     said = {
-        "alone_ms": alone,
-        "frames": int(opened.sum()),
-        "not_opened": int((~opened).sum()),
-        "whole_ms": [round(float(value), 3) for value in whole[opened]],
-        "networks_ms": median(part["networks"] for part in parts),
-        "opencv_ms": median(part["opencv"] for part in parts),
-        "glue_ms": median(glue),
-        "stages_ms": {stage: found.p50 for stage, found in ring.spread().items()},
+        "waited_ms": waited_s * 1000,
+        "alone_ms": networks_alone(pictures, runs, inside, 0.0),
+        "waiting_ms": networks_alone(pictures, runs, inside, waited_s),
+        "frames": len(spent),
+        "not_opened": door.failed,
+        "whole_ms": [round(frame.whole, 3) for frame in spent],
+        "networks_ms": median(frame.networks for frame in spent),
+        "opencv_ms": median(frame.opencv for frame in spent),
+        "glue_ms": median(frame.glue for frame in spent),
+        "collected": sum(frame.collections > 0 for frame in spent),
+        "stages_ms": {stage: found.p50 for stage, found in door.times.spread().items()},
     }
     print(json.dumps(said))
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

@@ -14,14 +14,19 @@ from benchmarks.board import __main__ as bench
 from benchmarks.board import lists, peers
 from benchmarks.board.door import percentile
 
-FRAME = {
+WALL = {
     "alone_ms": {"detector": 2.0, "encoder": 1.0},
+    "waiting_ms": {"detector": 2.5, "encoder": 1.5},
+    "waited_ms": 12.0,
     "whole_ms": [3.0] * 98 + [3.6] * 2,
     "frames": 100,
+    "not_opened": 0,
     "networks_ms": 2.9,
     "opencv_ms": 0.05,
     "glue_ms": 0.7,
 }
+CPU = WALL | {"alone_ms": {"detector": 1.5, "encoder": 1.0}, "whole_ms": [2.75] * 98 + [3.3] * 2, "glue_ms": 0.5}
+FRAME = {"wall": WALL, "cpu": CPU}
 
 
 def met(lines: list[bench.Line]) -> list[bool]:
@@ -32,6 +37,15 @@ def test_the_way_of_a_frame_is_held_against_floor_and_peers() -> None:
     lines = bench.of_frame(FRAME, {"opencv": {"ms": 12.0, "frames": 9}, "face_recognition": {"ms": 44.0, "frames": 9}})
     assert [line.value for line in lines] == pytest.approx([1.0, 3 / 44, 0.25, 1.2, 0.7])
     assert met(lines) == [True, False, True, True, False]
+    assert "alone, after waits of 12 ms as the door has, 4.00 ms, 0.75 x" in lines[0].against
+    assert "in processor time 2.75 and 2.50 ms, 1.10 x" in lines[0].against
+    assert "in processor time 1.20 x" in lines[3].against
+    assert "in processor time 0.50 ms" in lines[4].against
+
+
+def test_frames_that_did_not_open_are_no_frames_that_were_quick() -> None:
+    for clock, found in FRAME.items():
+        assert bench.of_frame(FRAME | {clock: found | {"not_opened": 1}}, {})[0].value is None
 
 
 def test_a_peer_that_could_not_be_had_is_no_victory() -> None:
@@ -59,7 +73,8 @@ def test_a_visit_that_did_not_open_meets_nothing() -> None:
 
 
 def test_a_start_is_counted_beyond_the_imports() -> None:
-    (line,) = bench.of_start({"ready": 0.9, "imports": 0.4})
+    (line,) = bench.of_start({"ready": 0.9, "imports": 0.4, "ready_cpu": 0.8, "imports_cpu": 0.35})
+    assert "in processor time 450 ms" in line.against
     assert line.value == pytest.approx(500)
     assert not line.met
 
@@ -68,13 +83,17 @@ def test_the_result_is_written_with_the_machine_and_the_table_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "board.json"
-    monkeypatch.setattr(bench, "starts", lambda rounds: {"ready": 0.5, "imports": 0.4})
+    monkeypatch.setattr(
+        bench, "starts", lambda rounds: {"ready": 0.5, "imports": 0.4, "ready_cpu": 0.5, "imports_cpu": 0.4}
+    )
     monkeypatch.setattr(sys, "argv", ["board", "--only", "start", "--out", str(out)])
     assert bench.main() == 0
     result = json.loads(out.read_text())
     assert result["lines"][0]["value"] == pytest.approx(100)
     assert result["machine"]["cores"] >= 1
-    assert "| 100 ms | 400 ms | yes |" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "| 100 ms | 400 ms | yes |" in said
+    assert f"One thread of {result['machine']['cores']}: {result['machine']['cpu']}" in said
 
 
 def test_an_unknown_part_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

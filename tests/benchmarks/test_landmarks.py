@@ -12,8 +12,8 @@ from device.detect import Detector, Face
 from firmware_config.errors import LostLink
 from firmware_config.face import TEMPLATE, FloatArray, ImageArray
 from tests.conftest import unfetched
-from trainer.lfw import ten_fold
-from trainer.shots import shoot
+from trainer.images.lfw import ten_fold
+from trainer.images.shots import shoot
 
 SIDE = 300
 POINTS: FloatArray = (TEMPLATE * 1.5 + 60).astype(np.float32)

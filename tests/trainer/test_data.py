@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_config.errors import BadInput, BadState
-from trainer import data, sampling
+from trainer import data
+from trainer.loop import sampling
 
 
 @settings(deadline=None)  # a busy machine is no failure

@@ -13,16 +13,18 @@ import torch
 
 from firmware_config.errors import BadInput, BadState
 from tests.makers_teacher import tiny_teacher
-from trainer import distill, engines, train
-from trainer.averaging import Centre
-from trainer.bundling import load_trained, sources
+from trainer import distill, train
 from trainer.config import Config
 from trainer.encoders import FusedFaceNet
-from trainer.kept import KeptLessons
-from trainer.lessons import Aim
-from trainer.muon import Muon, orthogonal
-from trainer.run import build_network
-from trainer.student import begin_from, build_student, weights_bytes
+from trainer.loop.averaging import Centre
+from trainer.loop.muon import Muon, orthogonal
+from trainer.loop.pretrained import begin_from, weights_bytes
+from trainer.loop.run import begin_network, build_network
+from trainer.loop.trained import load_trained
+from trainer.teaching import engines
+from trainer.teaching.kept import KeptLessons
+from trainer.teaching.lessons import Aim
+from trainer.terms import sources
 
 
 def config_of(folder: Path, **plan: object) -> Config:
@@ -50,8 +52,8 @@ def fewer_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     def aim(rows: np.ndarray, whiten: float) -> Aim:
         return Aim(np.zeros(160, np.float32), matrix)
 
-    monkeypatch.setattr("trainer.kept.fit_aim", aim)
-    monkeypatch.setattr("trainer.lessons.fit_aim", aim)
+    monkeypatch.setattr("trainer.teaching.kept.fit_aim", aim)
+    monkeypatch.setattr("trainer.teaching.lessons.fit_aim", aim)
 
 
 def quiet(_line: str) -> None:
@@ -122,8 +124,8 @@ def test_a_stopped_writing_of_lessons_asks_only_for_the_rest(
     config = config_of(tmp_path)
     faces, split = train.load_faces(config, shard_folder)
     training = faces.take(split.train)
-    monkeypatch.setattr("trainer.kept.BATCH", 8)
-    monkeypatch.setattr("trainer.kept.SAID_EVERY", 1)
+    monkeypatch.setattr("trainer.teaching.kept.BATCH", 8)
+    monkeypatch.setattr("trainer.teaching.kept.SAID_EVERY", 1)
     looked: list[int] = []
     real = distill.load_teacher
 
@@ -204,7 +206,7 @@ def test_a_run_grows_from_a_smaller_one_without_a_change(shard_folder: Path, tmp
     with torch.inference_mode():
         before, after = school.result.eval()(images), larger.eval()(images)
     assert torch.allclose(before, after, atol=1e-5)
-    with pytest.raises(BadInput, match="should start from"):
+    with pytest.raises(BadInput, match="the run should start from"):
         begin_from(larger, tmp_path / "nowhere")
 
 
@@ -212,9 +214,10 @@ def test_a_file_of_weights_begins_another_run(shard_folder: Path, tmp_path: Path
     config = config_of(tmp_path)
     network = build_network(config)
     (tmp_path / "weights.pt").write_bytes(weights_bytes(config, network))
-    begun = build_student(config_of(tmp_path, start=str(tmp_path / "weights.pt")).model_copy(update={"seed": 6}))
+    begun, inherited = begin_network(config.model_copy(update={"seed": 6, "start": str(tmp_path / "weights.pt")}))
     for own, kept in zip(begun.parameters(), network.parameters(), strict=True):
         assert torch.allclose(own, kept, atol=1e-3)
+    assert inherited == sources(config)
     (tmp_path / "other.pt").write_bytes(b"no weights")
     with pytest.raises(BadState, match="is not a checkpoint"):
         begin_from(network, tmp_path / "other.pt")

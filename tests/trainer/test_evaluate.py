@@ -10,7 +10,7 @@ import pytest
 from firmware_config.errors import BadInput
 from tests.makers_trial import known_people
 from trainer import evaluate
-from trainer.trial import Trial, greyed
+from trainer.measuring.trial import Trial, greyed
 
 
 @pytest.fixture(scope="module")

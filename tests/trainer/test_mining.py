@@ -13,7 +13,7 @@ from torch.nn import functional
 from firmware_config.errors import BadInput
 from trainer import losses, mining
 from trainer.config import Config
-from trainer.objective import Heads, Objective, dissimilarity
+from trainer.loop.objective import Heads, Objective, dissimilarity
 
 
 def _batch(seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,9 +13,9 @@ from tests.trainer.handwritten import write_mnist, write_omniglot
 from trainer import train
 from trainer.cli import main
 from trainer.config import Config
-from trainer.judge import load_judge, looks
+from trainer.images.sources import load_faces
+from trainer.measuring.judge import load_judge, looks
 from trainer.one_shot import drawn_runs, gallery_accuracy
-from trainer.sources import load_faces
 
 
 def _handwriting(source: str, loss: str, **network: object) -> Config:
@@ -49,7 +49,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     write_omniglot(folder)
     write_mnist(folder / "mnist.tgz")
-    monkeypatch.setattr("trainer.mnist.fetch", lambda _name, _cache: folder / "mnist.tgz")
+    monkeypatch.setattr("trainer.images.mnist.fetch", lambda _name, _cache: folder / "mnist.tgz")
     return folder
 
 

@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from firmware_config.face import ImageArray
-from tests.trainer.test_style import dim_frames
+from tests.trainer.images.test_style import dim_frames
 from trainer.cli import main
 
 
@@ -31,11 +31,15 @@ def test_style_without_frames_is_a_sentence(tmp_path: Path, capsys: pytest.Captu
     assert "no frame of a camera" in capsys.readouterr().err
 
 
-def test_bench_data_counts_crops_a_second(shard_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_data_counts_crops_a_second(
+    shard_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["bench-data", "--data", str(shard_folder), "--crops", "40", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["crops"] == 40
     assert 0 < result["on"] < result["off"]
     assert result["from_shards_on"] < result["from_shards_off"] < min(result["decode"], result["off"])
-    assert main(["bench-data", "--data", str(shard_folder), "--crops", "40"]) == 0
+    report = tmp_path / "loading.html"
+    assert main(["bench-data", "--data", str(shard_folder), "--crops", "40", "--report", str(report)]) == 0
+    assert "from shards, looks off" in report.read_text()
     assert "every step on every image" in capsys.readouterr().out

@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 import torch
 
-from firmware_config.errors import BadInput
+from firmware_config.errors import BadInput, BadState
 from tests.makers_training import SPLIT, quiet, small_config
-from tests.trainer.test_style import dim_frames
-from trainer import progress, train
-from trainer.bundling import load_trained
+from tests.trainer.images.test_style import dim_frames
+from trainer import progress, terms, train
 from trainer.config import Config
 from trainer.data import Faces
-from trainer.feed import Kitchen
+from trainer.images.style import read_style
+from trainer.loop.feed import Kitchen
+from trainer.loop.pretrained import weights_bytes
+from trainer.loop.run import Run, begin_network
+from trainer.loop.trained import load_trained
 from trainer.parts import Style
-from trainer.run import Run
-from trainer.style import read_style
 
 
 def stop_at(step: int, how: signal.Signals = signal.SIGINT) -> Callable[[str], None]:
@@ -58,6 +59,26 @@ def test_a_run_interrupted_at_a_random_step_ends_in_identical_weights(
     assert resumed.history == whole.history, f"stopped at {stops}"
     assert same_weights(resumed, whole), f"stopped at {stops}"
     assert not torch.equal(*(next(network.parameters()) for network in (resumed.network, resumed.result)))
+
+
+def test_a_run_begins_with_another_run_s_weights_and_goes_on_without_them(six_people: Faces, tmp_path: Path) -> None:
+    config = small_config()
+    first = train.train(config, six_people, SPLIT, tmp_path / "first", quiet)
+    weights = tmp_path / "first.pt"
+    weights.write_bytes(weights_bytes(config, first.result))
+    second = config.model_copy(update={"start": str(weights), "seed": 9})
+    begun, inherited = begin_network(second)
+    assert inherited == [terms.CELEBA]
+    for own, kept in zip(begun.parameters(), first.result.parameters(), strict=True):
+        assert torch.allclose(own, kept, atol=1e-3)  # half precision
+    train.train(second, six_people, SPLIT, tmp_path / "second", quiet)
+    weights.unlink()
+    assert load_trained(tmp_path / "second").inherited == (terms.CELEBA,)
+    assert train.train(second, six_people, SPLIT, tmp_path / "second", quiet).step == first.step
+    with pytest.raises(BadInput, match="whose weights the run should start from"):
+        train.train(second, six_people, SPLIT, tmp_path / "third", quiet)
+    with pytest.raises(BadState, match="made from another network, start"):
+        train.train(second.model_copy(update={"start": ""}), six_people, SPLIT, tmp_path / "second", quiet)
 
 
 def test_a_gradient_is_cut_to_the_length_that_is_asked_for_or_not_at_all(six_people: Faces, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from trainer.commands.shared import PUBLIC, QUALITY, QUALITY_RESULT, Jobs, read,
 
 
 def _train(args: argparse.Namespace) -> None:
-    from trainer import config, train, world  # noqa: PLC0415  # torch takes seconds; --help should not
+    from trainer import config, train  # noqa: PLC0415  # torch takes seconds; --help should not
+    from trainer.loop import world  # noqa: PLC0415  # torch takes seconds; --help should not
 
     settings = config.load(args.config)
     if args.seed is not None:
@@ -35,16 +36,16 @@ def _distill(args: argparse.Namespace) -> None:
 
 
 def _quality(args: argparse.Namespace) -> None:
-    from trainer import quality  # noqa: PLC0415
+    from trainer.quality import training  # noqa: PLC0415
 
     def say(line: str) -> None:
         print(line, flush=True)
 
     if args.measure:
         onnx = read(args.measure)
-        found = quality.remeasure_quality(read(args.bundle), onnx, args.data, say)
+        found = training.remeasure_quality(read(args.bundle), onnx, args.data, say)
     else:
-        onnx, found = quality.make_quality(read(args.bundle), args.data, args.steps, say)
+        onnx, found = training.make_quality(read(args.bundle), args.data, args.steps, say)
     write_atomic(args.out / QUALITY, onnx, PUBLIC)
     write_atomic(args.out / QUALITY_RESULT, json.dumps(found, indent=1).encode(), PUBLIC)
     print(f"{args.out / QUALITY}: {len(onnx)} bytes. Into a bundle: latchkey-trainer with-quality.")

@@ -20,7 +20,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from trainer import evaluate  # noqa: PLC0415
 
     if args.subject.is_dir():
-        from trainer.held_out import held_out_trial, run_embed  # noqa: PLC0415
+        from trainer.measuring.held_out import held_out_trial, run_embed  # noqa: PLC0415
 
         if args.protocol not in (None, "held-out"):
             raise BadInput(
@@ -32,16 +32,16 @@ def _evaluate(args: argparse.Namespace) -> None:
         result, trial = evaluate.evaluate(read(args.subject), args.protocol or "lfw", args.data, args.cache)
         embed = evaluate.bundle_embed(read(args.subject))
     if args.report:
-        from trainer.report import html_report  # noqa: PLC0415
+        from trainer.measuring.report import html_report  # noqa: PLC0415
 
         write_atomic(args.report, html_report(result, trial, embed, args.faces).encode(), PUBLIC)
     print(json.dumps(result) if args.json else evaluate.sentence(result))
 
 
 def _occlusion(args: argparse.Namespace) -> None:
-    from trainer import figures, report  # noqa: PLC0415
     from trainer.evaluate import bundle_embed  # noqa: PLC0415
-    from trainer.shots import crop_all, read_photo  # noqa: PLC0415
+    from trainer.images.shots import crop_all, read_photo  # noqa: PLC0415
+    from trainer.measuring import figures, report  # noqa: PLC0415
 
     cropped = crop_all([read_photo(path) for path in args.photos], args.cache)
     embed = bundle_embed(read(args.bundle))
@@ -53,7 +53,7 @@ def _occlusion(args: argparse.Namespace) -> None:
 
 
 def _tutorial_report(args: argparse.Namespace) -> None:
-    from trainer import articles  # noqa: PLC0415
+    from trainer.measuring import articles  # noqa: PLC0415
 
     for path in articles.tutorial_report(args.run, args.out, args.cache):
         print(path)

@@ -25,8 +25,8 @@ def _one_shot(args: argparse.Namespace) -> None:
             f"one-shot {shot.mean():.1%} ({shot.min():.1%} to {shot.max():.1%})"
         )
     if args.report:
-        from trainer.held_out import read_log  # noqa: PLC0415
-        from trainer.report import one_shot_report  # noqa: PLC0415
+        from trainer.measuring.held_out import read_log  # noqa: PLC0415
+        from trainer.measuring.report import one_shot_report  # noqa: PLC0415
 
         page = one_shot_report(results, lines, [read_log(run) for run in args.runs])
         write_atomic(args.report, page.encode(), PUBLIC)

@@ -16,30 +16,35 @@ if TYPE_CHECKING:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from trainer import bundling, export  # noqa: PLC0415
+    from trainer import export  # noqa: PLC0415
+    from trainer.loop.trained import load_trained  # noqa: PLC0415
 
-    model = export.to_onnx(bundling.load_trained(args.run).network, args.mirrored)
+    model = export.to_onnx(load_trained(args.run).network, args.mirrored)
     write_atomic(args.out, model, PUBLIC)
     print(f"{args.out}: float32 encoder, {len(model)} bytes. The door takes the int8 one: see bundle.")
 
 
 def _weights(args: argparse.Namespace) -> None:
-    from trainer import bundling, student  # noqa: PLC0415
+    from trainer.loop.pretrained import weights_bytes  # noqa: PLC0415
+    from trainer.loop.trained import load_trained  # noqa: PLC0415
 
-    trained = bundling.load_trained(args.run)
-    weights = student.weights_bytes(trained.config, trained.network)
+    trained = load_trained(args.run)
+    weights = weights_bytes(trained.config, trained.network, trained.inherited)
     write_atomic(args.out, weights, PUBLIC)
-    print(f"{args.out}: weights in half precision, {len(weights)} bytes, for start = ... under [distill].")
+    print(f"{args.out}: weights in half precision, {len(weights)} bytes, for start = ... in a configuration.")
 
 
 def _bundle(args: argparse.Namespace) -> None:
     from firmware_config.bundle import read_bundle, sign_bundle  # noqa: PLC0415
     from firmware_config.keys import SigningKey  # noqa: PLC0415
-    from trainer import bundling, labels, teachers, train  # noqa: PLC0415
+    from trainer import train  # noqa: PLC0415
+    from trainer.loop.trained import load_trained  # noqa: PLC0415
+    from trainer.packing import bundling  # noqa: PLC0415
+    from trainer.teaching import labels, teachers  # noqa: PLC0415
 
     key = SigningKey.load(args.key) if args.key else None
     results = {path.stem: json.loads(read(path)) for path in args.results}
-    trained = bundling.load_trained(args.run)
+    trained = load_trained(args.run)
     # People to calibrate and validate with have names; the unnamed images would only take memory.
     named = trained.config.data.model_copy(update={"unnamed_images": 0})
     faces, split = train.load_faces(trained.config.model_copy(update={"data": named}), args.data, args.cache)
@@ -56,7 +61,7 @@ def _bundle(args: argparse.Namespace) -> None:
 
     older = [read_bundle(read(path), trusted=None) for path in args.compatible_with]
     data = bundling.make_bundle(
-        trained, faces, split, args.name, args.version, results, print, args.mirrored, quality, mend, older
+        trained, faces, split, args.name, args.version, results, print, args.mirrored, quality, mend, older, args.half
     )
     write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
     print(f"{args.out}: {'signed' if key else 'NOT signed, no door takes it'}.")
@@ -65,7 +70,7 @@ def _bundle(args: argparse.Namespace) -> None:
 def _with_quality(args: argparse.Namespace) -> None:
     from firmware_config.bundle import sign_bundle  # noqa: PLC0415
     from firmware_config.keys import SigningKey  # noqa: PLC0415
-    from trainer import bundling  # noqa: PLC0415
+    from trainer.packing import bundling  # noqa: PLC0415
 
     key = SigningKey.load(args.key) if args.key else None
     found = json.loads(read(args.quality / QUALITY_RESULT))
@@ -105,6 +110,7 @@ def _inspect(args: argparse.Namespace) -> None:
         "digest": bundle.digest,
         "signature": f"by {args.trust.name}" if args.trust else "not checked; say --trust release.pub",
         "encoder_bytes": len(bundle.onnx),
+        "half_bytes": len(bundle.half) if bundle.half is not None else 0,
         "golden": len(bundle.golden.inputs),
         "operating_points": [point.model_dump() for point in bundle.calibration.operating_points],
         "calibrated_on": bundle.calibration.source,
@@ -119,9 +125,13 @@ def _inspect(args: argparse.Namespace) -> None:
     manifest = bundle.manifest
     print(f"{manifest.name} {manifest.version}, made {manifest.created:%Y-%m-%d}, {manifest.licence}")
     print(f"encoder   {manifest.encoder_id} ({len(bundle.onnx)} bytes)")
+    if bundle.half is not None:
+        print(f"in fp16   {len(bundle.half)} bytes, off int8's golden outputs by {manifest.half_off:.3f} at most")
     print(f"signature {shown['signature']}")
     print(f"trained   {'; '.join(manifest.trained_on)}")
     print(f"calibrated {bundle.calibration.source}")
+    if bundle.calibration.doubt:
+        print(f"  {bundle.calibration.doubt}")
     for point in bundle.calibration.operating_points:
         how = "fitted" if point.extrapolated else "counted"
         print(
@@ -155,6 +165,7 @@ def add(jobs: Jobs) -> None:
     job.add_argument("--version", default="0.1.0")
     job.add_argument("--key", type=Path, help="the release key; without it the bundle stays unsigned")
     job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
+    job.add_argument("--half", action="store_true", help="bring it in fp16 too, for doors with a GPU: 2 bytes a weight")
     job.add_argument("--quality", type=Path, help="a quality.onnx to go with it")
     job.add_argument(
         "--compatible-with",

@@ -12,7 +12,7 @@ from trainer.commands.shared import PUBLIC, Jobs, cache, where
 
 
 def _align(args: argparse.Namespace) -> None:
-    from trainer import aligning  # noqa: PLC0415  # torch and OpenCV take seconds; --help should not
+    from trainer.images import aligning  # noqa: PLC0415  # torch and OpenCV take seconds; --help should not
 
     done = aligning.align_folder(args.source, args.target, args.workers, args.cache)
     print(done.sentence())
@@ -22,9 +22,9 @@ def _align(args: argparse.Namespace) -> None:
 
 
 def _style(args: argparse.Namespace) -> None:
-    from trainer import style_picture  # noqa: PLC0415
+    from trainer.images import style_picture  # noqa: PLC0415
+    from trainer.images.style import read_style  # noqa: PLC0415
     from trainer.parts import Style  # noqa: PLC0415
-    from trainer.style import read_style  # noqa: PLC0415
 
     camera = read_style(Style(frames=str(args.frames), share=1.0, beta=args.beta), style_picture.SIDE, 3)
     write_atomic(args.out, style_picture.before_and_after(camera, args.frames, args.cache), PUBLIC)
@@ -32,10 +32,13 @@ def _style(args: argparse.Namespace) -> None:
 
 
 def _bench_data(args: argparse.Namespace) -> None:
-    from trainer import bench_data, config  # noqa: PLC0415
+    from trainer import config  # noqa: PLC0415
+    from trainer.measuring import bench_data  # noqa: PLC0415
 
     look = config.load(args.config).look if args.config else None
     result = bench_data.bench(args.data, args.crops, look)
+    if args.report:
+        write_atomic(args.report, bench_data.page_of(result).encode(), PUBLIC)
     print(json.dumps(result) if args.json else bench_data.sentence(result))
 
 
@@ -64,5 +67,6 @@ def add(jobs: Jobs) -> None:
     job.add_argument("--crops", type=int, default=2000, help="how many to take (default: %(default)s)")
     job.add_argument("--config", type=Path, help="a TOML file with the looks; default: every step on every image")
     job.add_argument("--json", action="store_true", help="one line of JSON")
+    job.add_argument("--report", type=Path, help="write a page of it here")
     where(job)
     job.set_defaults(do=_bench_data)

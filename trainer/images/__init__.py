@@ -1,0 +1,1 @@
+"""Where training images come from, and what a camera at a door makes of them."""

@@ -1,0 +1,1 @@
+"""What the training loops are made of: a run on disk, its processes, batches, objectives, optimisers."""

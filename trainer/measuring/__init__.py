@@ -1,0 +1,1 @@
+"""Rates of error, and what they are shown as."""

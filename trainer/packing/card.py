@@ -1,0 +1,115 @@
+"""MODEL_CARD.md: what a bundle says of itself to whoever decides on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from firmware_config.bundle import Manifest
+from firmware_config.calibration import Calibration, OperatingPoint
+from firmware_config.compatible import CrossCalibration
+
+TAUGHT: Final = (
+    "Nothing of a teacher is in it: the network learned to say of these images what a teacher says of them.\n"
+)
+CELEBA_FAULTS: Final = "CelebA shows celebrities, mostly young and light-skinned, and some of its labels are wrong.\n"
+
+
+def model_card(manifest: Manifest, calibration: Calibration, proofs: Sequence[CrossCalibration] = ()) -> str:
+    """MODEL_CARD.md. Mitchell et al. 2019."""
+    kept: dict[str, dict[str, float]] = manifest.training["validation"]
+    results: dict[str, Any] = manifest.training["results"]
+    points = point_rows(calibration.operating_points)
+    rows = "\n".join(
+        f"| {which} | {values['eer']:.4f} | {values['tar_1e-2']:.4f} | {values['tar_1e-3']:.4f} |"
+        for which, values in kept.items()
+    )
+    evaluations = "\n".join(f"- {name}: `{json.dumps(value)}`" for name, value in sorted(results.items()))
+    taught = TAUGHT if manifest.training["config"]["teacher"] else ""
+    warning = f"**{said}**\n\n" if (said := calibration.doubt) else ""
+    faults = CELEBA_FAULTS if "CelebA" in manifest.licence else ""
+    mirrored = " It looks at each crop and at its mirror image." if manifest.training.get("mirrored") else ""
+    return f"""# {manifest.name} {manifest.version}
+
+A face encoder for one door: uint8[N, 112, 112, 3] RGB crops -> float32[N, 128], unit length, int8 inside.{mirrored}
+Encoder {manifest.encoder_id}.
+
+## Use
+Deciding whether a face at a door is one of the people enrolled for it, who agreed to be. Not for naming people
+who did not agree, nor for guessing age, sex, origin or mood. It does not tell a face from a photograph of one.
+
+## Data and terms
+Trained on {"; on ".join(manifest.trained_on)}. {manifest.licence}.
+{taught}{faults}Error rates differ between groups of people and have not been measured by group for this version.
+
+## How often it is wrong
+{warning}{calibration.method}
+{calibration.source}: {calibration.genuine_pairs} genuine and {calibration.impostor_pairs} impostor pairs.
+
+| FMR | tau (95 %) | FNMR (95 %) | |
+|---|---|---|---|
+{points}
+
+On validation identities, neither trained on nor calibrated with:
+
+| | EER | TAR at FMR 1e-2 | TAR at FMR 1e-3 |
+|---|---|---|---|
+{rows}
+
+## Reported, never tuned on
+{evaluations or "- none"}
+{quality_card(manifest.training["quality"]) if "quality" in manifest.training else ""}\
+{"".join(compatible_card(proof) for proof in proofs)}"""
+
+
+def point_rows(points: Sequence[OperatingPoint]) -> str:
+    """One row of a table for each false match rate."""
+    return "\n".join(
+        f"| {p.fmr:g} | {p.tau:.3f} ({p.tau_low:.3f} to {p.tau_high:.3f}) "
+        f"| {p.fnmr:.3f} ({p.fnmr_low:.3f} to {p.fnmr_high:.3f}) | {'fitted' if p.extrapolated else 'counted'} |"
+        for p in points
+    )
+
+
+def compatible_card(proof: CrossCalibration) -> str:
+    """The section on one older encoder."""
+    return f"""
+## Compatible with {proof.templates[:12]}
+Probes of this encoder may be compared with templates of encoder {proof.templates}, so a door may keep its list
+through the update. TAR at FMR 1e-3 is {proof.cross_tar:.4f} across; the older encoder with itself has
+{proof.old_tar:.4f} on the same pictures.
+{proof.cross.source}: {proof.cross.genuine_pairs} genuine and {proof.cross.impostor_pairs} impostor pairs.
+
+| FMR | tau (95 %) | FNMR (95 %) | |
+|---|---|---|---|
+{point_rows(proof.cross.operating_points)}
+"""
+
+
+def quality_card(found: dict[str, Any]) -> str:
+    """The section on quality.onnx. found: of `measure_quality`."""
+    rows = "\n".join(
+        f"| {kind} | {value:.3f} | {' '.join(f'{share:.0%}' for share in found['refused_at_level'][kind])} |"
+        for kind, value in found["srocc"].items()
+    )
+    curves = "\n".join(
+        f"| {name} | {' | '.join(f'{rate:.3f}' for rate in found[f'{name}_photographs']['fnmr'])} |"
+        for name in ("good", "spoilt")
+    )
+    return f"""
+## Quality
+quality.onnx ranks pictures: 0 is the worst that a door takes, 1 the median good photograph. Trained on pairs of one
+crop at two levels of a distortion (RankIQA, Liu et al. 2017) and on how far each distortion moves the embedding.
+On {found["crops"]} crops of {found["people"]} people not trained on:
+
+| distortion | rank correlation with its level | refused at levels 0 to 5 |
+|---|---|---|
+{rows}
+
+FNMR at tau {found["good_photographs"]["tau"]:.3f} when the worst 0, 5, 10, 20 % of probes are refused:
+
+| photographs | 0 | 5 % | 10 % | 20 % |
+|---|---|---|---|---|
+{curves}
+"""

@@ -1,0 +1,1 @@
+"""The ranking siamese that judges pictures (RankIQA), trained and measured."""

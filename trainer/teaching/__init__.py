@@ -1,0 +1,1 @@
+"""Public encoders as teachers, and what they say of crops."""
