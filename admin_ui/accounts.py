@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from admin_ui.acts import record_act
 from admin_ui.models import AccountRow, SessionRow
 from admin_ui.roles import AccountRole
-from admin_ui.store import Store, utc_now
+from admin_ui.store import Store, shortened, utc_now
 from firmware_config.errors import BadInput
 
 MIN_PASSWORD: Final = 10
@@ -41,7 +41,9 @@ def set_password(
     one an administrator. new_only: an account that is there is refused. Raises BadInput."""
     name = name.strip()
     if not name or len(name) > ACCOUNT_CHARACTERS or not name.isprintable():
-        raise BadInput(f"An account needs a name of 1 to {ACCOUNT_CHARACTERS} printable characters.")
+        raise BadInput(
+            f"An account needs a name of 1 to {ACCOUNT_CHARACTERS} printable characters. Nothing was changed."
+        )
     hashed = hash_password(password)
     with store.write() as session:
         row = session.get(AccountRow, name)
@@ -69,7 +71,7 @@ def find_account(session: Session, name: str) -> AccountRow:
     """Raises BadInput."""
     row = session.get(AccountRow, name)
     if row is None:
-        raise BadInput(f"There is no account {name!r} (any more). Reload the list.")
+        raise BadInput(f"There is no account {shortened(name)} (any more). Reload the list.")
     return row
 
 

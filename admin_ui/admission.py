@@ -19,7 +19,7 @@ from admin_ui.carrying import carry
 from admin_ui.ending import ending_at_site
 from admin_ui.models import ActRow, DoorRow
 from admin_ui.premises import Premises
-from admin_ui.store import find_door, new_door, refuse_taken
+from admin_ui.store import find_door, new_door, refuse_taken, utc_now
 from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.messages import Topics
 from firmware_config.pairing import PAIRING
@@ -178,8 +178,15 @@ class Admission(Premises):
         return (f"The broker's folder {place.folder} is changed. {then}",)
 
     def certificate_news(self) -> tuple[str, ...]:
-        """A sentence for each of the site's certificates that ends soon, or has ended; a door's are its problems."""
-        return tuple(ending_at_site(self._keyring.authority(self.site))) if self._keyring.has_authority else ()
+        """A sentence for each of the site's certificates that ends soon, or has ended, and for that of the page; a
+        door's are its problems."""
+        told = ending_at_site(self._keyring.authority(self.site)) if self._keyring.has_authority else []
+        return (*told, *self.web_news())
+
+    def web_news(self) -> tuple[str, ...]:
+        """A sentence where the certificate that browsers see ends soon, or has ended."""
+        told = self.web_certificate.news(utc_now()) if self.web_certificate is not None else ""
+        return (told,) if told else ()
 
     def _begin_anew(self, name: str, folder: Path) -> None:
         """Keys of a door that the store does not know: adding it, or revoking it, was cut off. In this order, so that a

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,6 +24,7 @@ from admin_ui.store import name_key
 from admin_ui.views import Verdict
 from firmware_config.errors import BadInput
 from firmware_config.face import EMBEDDING_SIZE, FloatArray, distance
+from firmware_config.plainzip import ZIP_FAULTS
 
 MOST_ROWS: Final = 1000
 """People in one batch: a large building's staff. More are more batches."""
@@ -33,11 +32,6 @@ MOST_CSV_BYTES: Final = 1024 * 1024
 HEAD: Final = ("file", "name", "doors", "from", "until", "consent")
 YES: Final = frozenset({"yes", "y", "true", "1", "x", "是"})
 PHOTO_ENDS: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm")
-UNREADABLE: Final = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, NotImplementedError),
-    *(OSError, ValueError, KeyError, IndexError),
-)
-"""What Python's zipfile raises for one damage or another, encryption among them."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ def read_rows(file: IO[bytes]) -> tuple[list[Row], dict[str, bytes | str]]:
                 raise BadInput("There is no photo in this ZIP (JPEG, PNG or WebP). Put the photos and the CSV in it.")
             rows = _table(_read(archive, tables[0], MOST_CSV_BYTES)) if tables else [_by_name(one) for one in pictures]
             found = {name: _photo(archive, entry) for name, entry in pictures.items()}
-    except UNREADABLE as error:
+    except ZIP_FAULTS as error:
         raise BadInput(f"This is not a whole ZIP file ({error}). Make it anew and send it again.") from error
     return rows, found
 
@@ -234,12 +228,12 @@ def _photo(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
         return _read(archive, entry, MAX_PHOTO_BYTES)
     except BadInput as error:
         return str(error)
-    except UNREADABLE as error:
+    except ZIP_FAULTS as error:
         return f"This file in the ZIP is damaged or has a password ({error}). Put it in anew."
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
-    """What a header claims is not believed: at most so many bytes are unpacked. Raises BadInput, UNREADABLE."""
+    """What a header claims is not believed: at most so many bytes are unpacked. Raises BadInput, ZIP_FAULTS."""
     with archive.open(entry) as stream:
         data = stream.read(most + 1)
     if len(data) > most:

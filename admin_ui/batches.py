@@ -11,17 +11,18 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin_ui import batch, options, people, shelf, tune
+from admin_ui import batch, options, people, portraits, shelf, tune
 from admin_ui.acts import record_act
 from admin_ui.batch import Faces, Row
-from admin_ui.models import DoorRow, PersonRow
+from admin_ui.models import DoorRow, PersonRow, PortraitRow
 from admin_ui.premises import Premises
 from admin_ui.store import utc_now
-from admin_ui.views import Change
+from admin_ui.views import Change, Verdict
 from admin_ui.waiting import Batch
 from firmware_config.errors import BadInput
 from firmware_config.keys import SecretKey
 
+Also = Callable[[Session, str, PortraitRow, Verdict], None]
 NOTHING_WAITS: Final = "There is no batch of yours (any more). Send the ZIP once more; nothing was saved."
 
 
@@ -35,7 +36,7 @@ class Batches(Premises):
             rows, files = batch.read_rows(stream)
         sight = self._sight.current()
         with self.store.read() as session:
-            known = people.known_people(session, sight.eyes.encoder_id, self._keyring.store)
+            known = portraits.known_people(session, sight.eyes.encoder_id, self._keyring.store)
             taken = list(session.scalars(select(PersonRow.name)))
             doors = list(session.scalars(select(DoorRow.name).order_by(DoorRow.name)))
         tau = tune.duplicate_tau(sight.calibration, len(known) + len(rows))
@@ -64,9 +65,9 @@ class Batches(Premises):
             with self.store.write() as session:
                 shelf.check_in_force(session, waits.encoder_id)
                 calibration = self._sight.current().calibration
-                known = people.known_people(session, waits.encoder_id, self._keyring.store)
+                known = portraits.known_people(session, waits.encoder_id, self._keyring.store)
                 faces, tau = Faces(known, room=0), tune.duplicate_tau(calibration, len(known) + waits.good)
-                enrol = _Enroller(session, waits.encoder_id, self._keyring.store, faces, tau)
+                enrol = _Enroller(session, waits.encoder_id, self._keyring.store, faces, tau, self._also_ahead)
                 rows = [enrol(row) for row in waits.rows]
                 touched = enrol.touched
                 self._desk.roll(session, people.doors_named(session, sorted(touched)) if touched else [])
@@ -82,13 +83,16 @@ class Batches(Premises):
 class _Enroller:
     """Rows of a batch into one transaction. touched: doors that get a new list."""
 
-    def __init__(self, session: Session, encoder_id: str, store_key: SecretKey, faces: Faces, tau: float) -> None:
+    def __init__(
+        self, session: Session, encoder_id: str, store_key: SecretKey, faces: Faces, tau: float, also: Also
+    ) -> None:
         self.touched: set[str] = set()
         self._session = session
         self._encoder_id = encoder_id
         self._store_key = store_key
         self._faces = faces
         self._tau = tau
+        self._also = also
         self._keep = options.photos_kept(session)
         self._version = options.consent(session)[0]
 
@@ -107,6 +111,7 @@ class _Enroller:
         person = people.add_person(
             self._session, row.name, row.verdict, self._encoder_id, doors, self._store_key, keep_photo=self._keep
         )
+        self._also(self._session, person.id, person.portraits[0], row.verdict)
         person.valid_from, person.valid_until = row.valid_from, row.valid_until
         if row.consent:
             person.consent_at, person.consent_version = utc_now(), self._version

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from admin_ui import people, shelf, tune
+from admin_ui import people, portraits, shelf, tune
 from admin_ui.acts import record_act
+from admin_ui.ahead import Ahead, ahead, exchanged, fresh_ahead, put_ahead
 from admin_ui.eyes import Eyes
-from admin_ui.models import ModelRow
+from admin_ui.models import DoorRow, ModelRow
 from admin_ui.premises import Premises
+from admin_ui.sight import Sight
 from admin_ui.views import Change, ComesAgain
 from firmware_config.bundle import MAX_BUNDLE_BYTES, Bundle, BundleRefused
 from firmware_config.errors import BadInput
 from firmware_config.roster import Policy
 
+Progress = Callable[[int, int], None]
 TIMED: Final = 20
 """Crops, one at a time: the median tells what a door of this machine's kind would need."""
 
@@ -29,7 +34,8 @@ TIMED: Final = 20
 class BundleView:
     """A bundle for people. fnmr: share, 0 to 1, of genuine pairs beyond the threshold at FMR 1e-4, with its interval.
     milliseconds: for one crop, on this machine. refused: why it cannot follow the one in force, "" where it can.
-    again: names of those who would have to be enrolled again."""
+    again: names of those who would have to be enrolled again. kept: of those who would go on with the templates that
+    they have, for no photo of them is kept and the bundle proves that it may be compared with the one in force."""
 
     name: str
     version: str
@@ -43,10 +49,13 @@ class BundleView:
     fnmr: float
     fnmr_between: tuple[float, float]
     identities: int
+    doubt: str
+    """What is to be said of a calibration by too few people."""
     milliseconds: float
     refused: str = ""
     older: bool = False
     again: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,59 +94,130 @@ class Bundles(Premises):
             shelf.check_successor(bundle, before.shelved.bundle, eyes, rollback=False)
         except BundleRefused as error:
             refused, older = str(error), error.reason == "older_version"
-        return self._view(bundle, eyes, refused, older=older)
+        view = self._view(bundle, eyes, refused, older=older)
+        return replace(view, kept=view.again, again=()) if before.eyes.encoder_id in bundle.proofs else view
 
-    def ship_file(self, file: Path, by: str, *, leave_out: bool = False) -> Change:
+    def ship_file(
+        self, file: Path, by: str, *, leave_out: bool = False, progress: Progress = lambda _made, _of: None
+    ) -> Change:
         """ship_model of an uploaded file, an older version too: who ships it has read that it is. Raises BadInput."""
-        return self.ship_model(file.read_bytes(), by, rollback=True, leave_out=leave_out)
+        return self.ship_model(file.read_bytes(), by, rollback=True, leave_out=leave_out, progress=progress)
 
-    def ship_again(self, encoder_id: str, by: str, *, leave_out: bool = False) -> Change:
+    def ship_again(
+        self, encoder_id: str, by: str, *, leave_out: bool = False, progress: Progress = lambda _made, _of: None
+    ) -> Change:
         """Go back to a bundle that this site has run. Raises BadInput where it is none of those."""
         if encoder_id not in {one.encoder_id for one in self.models()}:
             raise BadInput("This site has not run that encoder. Reload the page.")
-        return self.ship_model(self._shelf.kept(encoder_id), by, rollback=True, leave_out=leave_out)
+        data = self._shelf.kept(encoder_id)
+        return self.ship_model(data, by, rollback=True, leave_out=leave_out, progress=progress)
 
-    def ship_model(self, data: bytes, by: str, *, rollback: bool = False, leave_out: bool = False) -> Change:
+    def ship_model(
+        self,
+        data: bytes,
+        by: str,
+        *,
+        rollback: bool = False,
+        leave_out: bool = False,
+        progress: Progress = lambda _made, _of: None,
+    ) -> Change:
         """Verify a bundle (release key or site key), make the templates for it of everybody whose photo is kept, sign
         it with the site key, send it and then the rosters; thresholds keep their false match rates.
 
+        Where somebody's photo is not kept and the bundle proves that it may be compared with the encoder in force,
+        nobody comes again: the doors run the new one with their lists of the one before (ahead.py).
         rollback: let it be older than the one in force. leave_out: go on although some have to be enrolled again.
-        Raises BundleRefused (a BadInput), ComesAgain (one too)."""
+        progress: templates made, of how many. Raises BundleRefused (a BadInput), ComesAgain (one too)."""
         bundle = self._shelf.read(data)
         name = f"{bundle.manifest.name} {bundle.manifest.version}"
         with self._changing:
             before = self._sight.current()
             eyes = before.eyes.with_encoder(bundle.onnx, bundle.quality)
+            with self.store.read() as session:
+                self._refuse_second(session, bundle)
             shelf.check_successor(bundle, before.shelved.bundle, eyes, rollback=rollback)
-            again = self.who_comes_again(eyes.encoder_id)
-            if again and not leave_out:
-                raise ComesAgain(again)
+            carried = self._may_go(bundle, before, leave_out=leave_out)
+            again = [] if carried else self.who_comes_again(eyes.encoder_id)
             self._shelf.keep(data)
-            made = people.add_all_templates(self.store, eyes, self._keyring.store)
+            made = portraits.add_all_templates(self.store, eyes, self._keyring.store, progress)
             with self.store.write() as session:
                 # Whoever was enrolled from a shell meanwhile.
-                made += people.add_templates(session, eyes, self._keyring.store)
-                shelf.put_in_force(session, bundle.manifest)
+                made += portraits.add_templates(session, eyes, self._keyring.store)
                 rows = people.doors_named(session, ())
-                for row in rows:
-                    row.encoder_id = eyes.encoder_id
-                    # A distance of the encoder before means nothing now.
-                    row.policy_before = {}
-                    policy = Policy.model_validate(row.policy)
-                    same = tune.same_fmr(policy, before.calibration, bundle.calibration)
-                    self._desk.roll(session, [row], same, bundle.calibration)
-                facts = f"{made} templates, {len(again)} people to be enrolled again"
+                if carried:
+                    waiting = len(portraits.without_crop(session, eyes.encoder_id))
+                    now = ahead(session) or fresh_ahead(bundle.manifest, carried=True)
+                    self._go_ahead(session, now, rows, before, bundle)
+                    facts = f"{made} templates, {waiting} people keep those of the one before"
+                else:
+                    self._put_in_force(session, rows, before, bundle)
+                    facts = f"{made} templates, {len(again)} people to be enrolled again"
                 record_act(session, by, "ship_model", f"{name} ({eyes.encoder_id[:12]}), {facts}")
             news = self._desk.send([row.name for row in rows], model=True)
         left = f" To be enrolled again: {', '.join(again)}." if again else " Nobody has to be enrolled again."
-        if before.eyes.encoder_id in bundle.proofs:
+        if carried:
+            left += f" {waiting} people of whom no photo is kept go on with what they have: the two may be compared."
+        elif before.eyes.encoder_id in bundle.proofs:
             left += " A door goes on with the list that it has until the new one has come."
-        return Change(f"The encoder {name} is sent; {made} templates were made for it.{left}", news)
+        told = f"The encoder {name} is sent. Templates made for it: {made}."
+        return Change(told + left, news)
+
+    def _may_go(self, bundle: Bundle, before: Sight, *, leave_out: bool) -> bool:
+        """True: doors carry their lists on. Raises ComesAgain where somebody would be left out and nobody said yes."""
+        again = self.who_comes_again(bundle.manifest.encoder_id)
+        if again and before.eyes.encoder_id in bundle.proofs:
+            return True
+        if again and not leave_out:
+            raise ComesAgain(again)
+        return False
+
+    @staticmethod
+    def _refuse_second(session: Session, bundle: Bundle) -> None:
+        now = ahead(session)
+        if now is not None and now.encoder_id != bundle.manifest.encoder_id:
+            raise BadInput(
+                f"{now.title} runs at {', '.join(now.doors)} ahead of the encoder in force. Ship it to all doors or "
+                "take it back first. Nothing was changed."
+            )
+
+    def _go_ahead(self, session: Session, now: Ahead, rows: Sequence[DoorRow], before: Sight, bundle: Bundle) -> None:
+        """These doors too, in the caller's transaction; with lists of their own unless they are carried."""
+        exchanged(session, (row.name for row in rows if row.name not in now.doors))
+        for row in rows:
+            if row.name in now.doors:
+                continue
+            now.doors.append(row.name)
+            policy = Policy.model_validate(row.policy)
+            now.before[row.name] = row.policy
+            if not now.carried:
+                row.encoder_id = bundle.manifest.encoder_id
+                row.policy_before = {}
+                policy = tune.same_fmr(policy, before.calibration, bundle.calibration)
+            put_ahead(session, now)
+            self._desk.roll(session, [row], policy, before.calibration if now.carried else bundle.calibration)
+            now.after[row.name] = row.policy
+        now.doors.sort()
+        put_ahead(session, now)
+
+    def _put_in_force(self, session: Session, rows: Sequence[DoorRow], before: Sight, bundle: Bundle) -> None:
+        shelf.put_in_force(session, bundle.manifest)
+        put_ahead(session, None)
+        if bundle.manifest.encoder_id != before.eyes.encoder_id:
+            exchanged(session, (row.name for row in rows if row.encoder_id == before.eyes.encoder_id))
+        for row in rows:
+            policy = Policy.model_validate(row.policy)
+            # A door that tried it has the threshold for it.
+            if row.encoder_id == before.eyes.encoder_id:
+                row.encoder_id = bundle.manifest.encoder_id
+                # A distance of the encoder before means nothing now.
+                row.policy_before = {}
+                policy = tune.same_fmr(policy, before.calibration, bundle.calibration)
+            self._desk.roll(session, [row], policy, bundle.calibration)
 
     def who_comes_again(self, encoder_id: str) -> list[str]:
         """Names of those whose photo is not kept: for another encoder they have to be enrolled again."""
         with self.store.read() as session:
-            return people.without_crop(session, encoder_id)
+            return portraits.without_crop(session, encoder_id)
 
     def _view(self, bundle: Bundle, eyes: Eyes, refused: str = "", *, older: bool = False) -> BundleView:
         manifest, calibration = bundle.manifest, bundle.calibration
@@ -155,6 +235,7 @@ class Bundles(Premises):
             fnmr=calibration.fnmr_at(tau),
             fnmr_between=tune.fnmr_interval(calibration, tau),
             identities=calibration.identities,
+            doubt=calibration.doubt,
             milliseconds=_timed(eyes, bundle),
             refused=refused,
             older=older,

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import ColumnElement, Select, func, select
 
-from admin_ui import csvtext, journal, people
+from admin_ui import csvtext, journal, portraits
 from admin_ui.acts import record_act
 from admin_ui.enrol import crop_array
 from admin_ui.models import DoorRow, EventRow
@@ -118,7 +118,7 @@ class Chronicle(Premises):
             return None
         try:
             with self.store.read() as session:
-                return people.portrait_png(session, person_id, self._keyring.store)
+                return portraits.portrait_png(session, person_id, self._keyring.store)
         except LatchkeyError:
             return None  # none is kept, or they were erased meanwhile: the rest is explained all the same
 
@@ -155,7 +155,7 @@ class Chronicle(Premises):
 
 def _rules(wanted: EventQuery) -> list[ColumnElement[bool]]:
     if wanted.outcome and wanted.outcome not in OUTCOMES:
-        raise BadInput(f"An outcome is one of {', '.join(OUTCOMES)}.")
+        raise BadInput(f"There is no such outcome; choose one of {', '.join(OUTCOMES)}.")
     rules: list[ColumnElement[bool]] = []
     for column, value in (
         (EventRow.door, wanted.door),

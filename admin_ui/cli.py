@@ -20,7 +20,7 @@ from admin_ui.commands.shared import BAD_ARGUMENTS, FAILED
 from admin_ui.commands.site import add_model, add_site
 from admin_ui.demo.command import add_demo
 from firmware_config.errors import LatchkeyError
-from firmware_config.settings import SettingsRefused
+from firmware_config.schema import SettingsRefused
 
 DEFAULT_SETTINGS: Final = Path("/etc/latchkey-admin/admin.toml")
 

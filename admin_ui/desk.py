@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from admin_ui import journal, people
+from admin_ui.ahead import model_of
 from admin_ui.doors import door_view
 from admin_ui.ending import ending_at_door
 from admin_ui.keyring import DoorKeys, Keyring
+from admin_ui.lease import Lease, SoleHolder
 from admin_ui.link import PageLink
 from admin_ui.models import DoorRow
 from admin_ui.pruned import may_prune
@@ -29,8 +34,15 @@ from firmware_config.settings import BrokerSettings
 log = logging.getLogger("latchkey.page.desk")
 
 
+WATCH_S: Final = 0.5
+"""Seconds between two looks for what another process has saved: half of what a door may take to run it."""
 PASSING = ("", "encoder_mismatch")
 """What a door may say of a roster until the bundle that belongs to it has come; no reason to stop waiting."""
+
+
+def _issue(row: DoorRow) -> tuple[datetime, int]:
+    """Which list this is: a door that was revoked and made anew begins again at list 1."""
+    return row.created, row.generation
 
 
 class FrontDesk:
@@ -42,26 +54,44 @@ class FrontDesk:
         broker: BrokerSettings,
         keyring: Keyring,
         store: Store,
-        model_file: Callable[[], tuple[str, bytes]],
-        calibration: Callable[[], Calibration],
+        model_file: Callable[[str], bytes],
+        calibration: Callable[[str], Calibration],
+        lease: Lease | None = None,
     ) -> None:
-        """model_file: -> encoder_id and the site-signed file of the bundle in force. calibration: that bundle's.
-        Raises BadState."""
+        """model_file: encoder_id -> the site-signed file of its bundle. calibration: encoder_id -> that bundle's.
+        lease: who publishes; none: nobody else can. Raises BadState."""
         self._site = site
         self._keyring = keyring
         self._store = store
         self._model_file = model_file
         self._calibration = calibration
+        self._lease = lease or SoleHolder()
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="page-publisher", daemon=True)
         # Two changes at once must not be published in the wrong order: the retained roster has to be the newest.
         self._sending = threading.Lock()
-        self._sent: dict[str, int] = {}
-        self._models_sent: set[tuple[str, str]] = set()
+        self._sent: dict[str, tuple[datetime, int]] = {}
+        self._models_sent: set[tuple[str, datetime, str]] = set()
+        """Door, since when there is one of that name, and the encoder."""
         self._reports: dict[str, int] = {}
         self._short: set[str] = set()
         """Doors whose last word about their audit fell short of what was seen of it."""
         self._agreed: dict[str, str] = {}
         """Door -> up to where it may prune its audit, until it is told."""
         self.link = PageLink(site, broker, self)
+
+    def start(self) -> None:
+        """Connect, and begin to publish for others where this is the process that does."""
+        self.link.start()
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Disconnect, and let another process publish."""
+        self._ended.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        self.link.stop()
+        self._lease.release()
 
     def roll(
         self,
@@ -72,9 +102,12 @@ class FrontDesk:
     ) -> None:
         """New rosters in the caller's transaction; send() afterwards. calibration: of an encoder that this very
         transaction puts in force."""
-        measured = self._calibration if calibration is None else lambda: calibration
         for door in doors:
+            measured = partial(self._measured, door.encoder_id, calibration)
             roll(session, door, self._site, self._keyring, calibration=measured, policy=policy)
+
+    def _measured(self, encoder_id: str, calibration: Calibration | None) -> Calibration:
+        return calibration if calibration is not None else self._calibration(encoder_id)
 
     def send(self, doors: Iterable[str], *, model: bool = False) -> tuple[DoorNews, ...]:
         """Publish each door's newest roster, the bundle in force before it where `model` says so."""
@@ -82,12 +115,19 @@ class FrontDesk:
 
     def _send(self, door: str, model: bool) -> DoorNews:
         with self._sending:
+            # Asked for before the list is read: whoever has it reads nothing that another is about to overtake.
+            mine = self._publishes()
             with self._store.read() as session:
                 row = find_door(session, door)
+                encoder_id = model_of(session, row)
+            if self.link.connected and not mine:
+                self._reports[door] = self.link.presence(door).reports
+                left = f"List {row.generation} of {door} is left to the page's process that publishes."
+                return DoorNews(door, row.generation, sent=True, sentence=left)
             self._reports[door] = self.link.presence(door).reports
-            sent = (not model or self._send_model(door)) and self.link.send(door, "roster", row.roster)
+            sent = (not model or self._send_model(row, encoder_id)) and self.link.send(door, "roster", row.roster)
             if sent:
-                self._sent[door] = row.generation
+                self._sent[door] = _issue(row)
         if not sent:
             sentence = f"The broker cannot be reached; {door} will learn of it as soon as the link is back."
         elif not self.link.presence(door).online:
@@ -96,11 +136,48 @@ class FrontDesk:
             sentence = f"Sent to {door} as list {row.generation}."
         return DoorNews(door, row.generation, sent, sentence)
 
-    def _send_model(self, door: str) -> bool:
-        encoder_id, file = self._model_file()
-        sent = self.link.send(door, "model", file)
+    def _publishes(self) -> bool:
+        """True where this process is the one. One that has no broker leaves it to another that may have."""
+        if self.link.connected:
+            return self._lease.hold()
+        self._lease.release()
+        return False
+
+    def _watch(self) -> None:
+        """Publish what other processes have changed, and all that is behind once this one has taken over."""
+        before = False
+        while not self._ended.wait(WATCH_S):
+            try:
+                mine = self._publishes()
+                if mine and not before:
+                    with self._sending:
+                        self._sent.clear()
+                        self._models_sent.clear()
+                before = mine
+                if mine:
+                    self._catch_up()
+            except LatchkeyError as error:
+                # The store may be away for a moment; what is behind then is found by the next look.
+                log.warning("%s", error)
+            except Exception:
+                # Not to end with the lease in hand: no process would publish any more.
+                log.exception("An error while publishing; another process of the page may try.")
+                self._lease.release()
+
+    def _catch_up(self) -> None:
+        known = select(DoorRow).options(defer(DoorRow.roster))
+        with self._store.read() as session:
+            rows = [(row, model_of(session, row)) for row in session.scalars(known)]
+        for row, wanted in rows:
+            applied = row.applied or {}
+            if applied.get("generation", 0) < row.generation and self._sent.get(row.name) != _issue(row):
+                foreign = applied.get("encoder_id", wanted) != wanted
+                self.send([row.name], model=foreign and (row.name, row.created, wanted) not in self._models_sent)
+
+    def _send_model(self, row: DoorRow, encoder_id: str) -> bool:
+        sent = self.link.send(row.name, "model", self._model_file(encoder_id))
         if sent:
-            self._models_sent.add((door, encoder_id))
+            self._models_sent.add((row.name, row.created, encoder_id))
         return sent
 
     def wait_applied(self, door: str, generation: int, timeout_s: float) -> bool:
@@ -117,6 +194,22 @@ class FrontDesk:
         self.link.wait_until(settled, timeout_s)
         applied = self.link.presence(door).applied
         return applied is not None and applied.generation >= generation
+
+    def wait_model(self, door: str, encoder_id: str, timeout_s: float) -> bool:
+        """True as soon as the door says that it runs this encoder; False on a refusal of a bundle, or in the end."""
+
+        def settled() -> bool:
+            seen = self.link.presence(door)
+            if seen.applied is None:
+                return False
+            news = seen.reports > self._reports.get(door, 0)
+            # An older one is refused until the list has come that allows the way back.
+            refused = seen.applied.refused_topic == "model" and seen.applied.refused not in ("", "older_version")
+            return seen.applied.encoder_id == encoder_id or (refused and news)
+
+        self.link.wait_until(settled, timeout_s)
+        applied = self.link.presence(door).applied
+        return applied is not None and applied.encoder_id == encoder_id
 
     def view(self, session: Session, row: DoorRow) -> DoorView:
         """A door as it is shown."""
@@ -143,6 +236,8 @@ class FrontDesk:
         with self._sending:
             self._sent.clear()
             self._models_sent.clear()
+        if not self._publishes():
+            return
         with self._store.read() as session:
             rows = session.scalars(select(DoorRow).order_by(DoorRow.name))
             behind = [row.name for row in rows if (row.applied or {}).get("generation", 0) < row.generation]
@@ -153,10 +248,11 @@ class FrontDesk:
         with self._store.write() as session:
             row = find_door(session, door)
             row.applied = applied.model_dump(mode="json")
-        foreign = applied.encoder_id != row.encoder_id
-        needs_model = foreign and (door, row.encoder_id) not in self._models_sent
-        needs_roster = applied.generation < row.generation and self._sent.get(door) != row.generation
-        if needs_model or needs_roster:
+            wanted = model_of(session, row)
+        foreign = applied.encoder_id != wanted
+        needs_model = foreign and (door, row.created, wanted) not in self._models_sent
+        needs_roster = applied.generation < row.generation and self._sent.get(door) != _issue(row)
+        if (needs_model or needs_roster) and self._publishes():
             log.info("%s runs list %d of %d; sending again.", door, applied.generation, row.generation)
             self.send([door], model=needs_model)
 

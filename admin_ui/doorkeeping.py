@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from admin_ui import journal, people, tune
 from admin_ui.acts import record_act
+from admin_ui.link import Action
 from admin_ui.models import DoorRow
 from admin_ui.premises import Premises
+from admin_ui.scale import Scale
+from admin_ui.sentences import at_the_door
 from admin_ui.store import find_door, utc_now
 from admin_ui.views import Change, DoorOffline, DoorView, EventView, ThresholdView, UnlockAnswer
 from firmware_config.errors import BadInput
@@ -37,12 +42,16 @@ class Doorkeeping(Premises):
     def doors(self) -> list[DoorView]:
         """All, by name."""
         with self.store.read() as session:
-            return [self._desk.view(session, row) for row in session.scalars(select(DoorRow).order_by(DoorRow.name))]
+            return [self._door_view(session, row) for row in session.scalars(select(DoorRow).order_by(DoorRow.name))]
 
     def door(self, name: str) -> DoorView:
         """Raises BadInput where there is no such door."""
         with self.store.read() as session:
-            return self._desk.view(session, find_door(session, name))
+            return self._door_view(session, find_door(session, name))
+
+    def _door_view(self, session: Session, row: DoorRow) -> DoorView:
+        tau = self._scale(session, row).at_door(Policy.model_validate(row.policy)).tau
+        return replace(self._desk.view(session, row), tau=tau)
 
     def wait_applied(self, door: str, generation: int, timeout_s: float = 10.0) -> DoorView:
         """Wait until the door runs this generation or a later one, or refused it, or the time is over: look at
@@ -62,12 +71,21 @@ class Doorkeeping(Premises):
     def look_through(self, door: str, by: str) -> bytes:
         """The camera's picture of now, a JPEG; kept nowhere. Raises DoorOffline when it cannot be asked or does not
         answer in 3 s, or its camera gives none."""
+        return self._picture(door, by, "look")
+
+    def best_face(self, door: str, by: str) -> bytes:
+        """The best picture of whoever stands before the door's camera, of its last three seconds, a JPEG to be approved
+        and enrolled; kept nowhere. Raises DoorOffline as look_through does, and where nobody stands there."""
+        return self._picture(door, by, "face")
+
+    def _picture(self, door: str, by: str, action: Action) -> bytes:
         with self.store.write() as session:
             find_door(session, door)
-            record_act(session, by, "look_through", door)
-        answer = self.link.ask(door, "look", by)
+            record_act(session, by, "look_through", door if action == "look" else f"{door}, to enrol")
+        answer = self.link.ask(door, action, by)
         if not answer.ok or not answer.image:
-            raise DoorOffline(answer.sentence or f"{door} gives no picture: {answer.reason}.")
+            known = at_the_door(answer.reason) if answer.reason == "nobody_there" else answer.sentence
+            raise DoorOffline(known or f"{door} gives no picture: {answer.reason}.")
         return answer.image
 
     def lock_down(self, door: str, by: str, why: str = "") -> Change:
@@ -117,36 +135,39 @@ class Doorkeeping(Premises):
         """What to draw for a door. Raises BadInput where there is none."""
         recent = journal.newest_events(self.store, door, RECENT_EVENTS)
         distances = [(one.distance, one.outcome) for one in recent if one.distance is not None]
-        return tune.threshold_view(door, self._policy(door), self._sight.current().calibration, distances)
+        scale, policy = self._rule(door)
+        return tune.threshold_view(door, scale.at_door(policy), scale.calibration, distances)
 
     def explain_tau(self, door: str, tau: float) -> str:
         """What this threshold would mean, for a person: false matches and false rejections in whole numbers."""
         with self.store.read() as session:
             row = find_door(session, door)
-            count, policy = people.count_people(session, row.name), Policy.model_validate(row.policy)
-        sentences = tune.explain(self._sight.current().calibration, tau, count)
+            count, scale = people.count_people(session, row.name), self._scale(session, row)
+            policy = scale.at_door(Policy.model_validate(row.policy))
+        sentences = tune.explain(scale.calibration, tau, count)
         return f"{sentences} {FOLLOWS}" if policy.fpir is not None and tau == policy.tau else sentences
 
     def set_tau(self, door: str, tau: float, by: str) -> Change:
         """Change a door's threshold and send it; from then on it does not follow the number of people. Raises BadInput
         outside the slider's range, DoorOffline while the door cannot be reached: then nothing is changed."""
-        calibration = self._sight.current().calibration
         with self._changing:
-            policy = self._policy(door)
-            low, high = tune.slider_range(calibration, policy.tau)
+            scale, policy = self._rule(door)
+            before = scale.at_door(policy).tau
+            low, high = tune.slider_range(scale.calibration, before)
             if not low <= tau <= high:
                 raise BadInput(f"The threshold goes from {low:g} to {high:g}, not to {tau:g}. Nothing was changed.")
             if not self.link.presence(door).online:
                 raise DoorOffline(
-                    f"{door} is offline, so its threshold stays at {policy.tau:.3f}. Nothing was changed; move the "
+                    f"{door} is offline, so its threshold stays at {before:.3f}. Nothing was changed; move the "
                     "slider again when the door is back."
                 )
             with self.store.write() as session:
                 row = find_door(session, door)
                 row.policy_before = row.policy
-                changed = tune.with_tau(Policy.model_validate(row.policy), calibration, tau)
-                self._desk.roll(session, [row], changed.model_copy(update={"fpir": None}))
-                record_act(session, by, "set_tau", f"{door}: {policy.tau:.3f} -> {tau:.3f}")
+                changed = scale.in_list(Policy.model_validate(row.policy), tau).model_copy(update={"fpir": None})
+                self._desk.roll(session, [row], changed)
+                tau = scale.at_door(changed).tau
+                record_act(session, by, "set_tau", f"{door}: {before:.3f} -> {tau:.3f}")
             news = self._desk.send([door])
         return Change(f"The threshold of {door} is {tau:.3f}.", news)
 
@@ -158,10 +179,10 @@ class Doorkeeping(Premises):
         with self._changing:
             with self.store.write() as session:
                 row = find_door(session, door)
-                policy = Policy.model_validate(row.policy)
+                policy, scale = Policy.model_validate(row.policy), self._scale(session, row)
                 self._desk.roll(session, [row], policy.model_copy(update={"fpir": fpir}))
-                tau = Policy.model_validate(row.policy).tau
-                record_act(session, by, "follow_gallery", f"{door}: {fpir:g}, {policy.tau:.3f} -> {tau:.3f}")
+                before, tau = scale.at_door(policy).tau, scale.at_door(Policy.model_validate(row.policy)).tau
+                record_act(session, by, "follow_gallery", f"{door}: {fpir:g}, {before:.3f} -> {tau:.3f}")
             news = self._desk.send([door])
         return Change(f"The threshold of {door} is {tau:.3f}. {FOLLOWS}", news)
 
@@ -190,6 +211,12 @@ class Doorkeeping(Premises):
     def accept_audit(self, door: str, by: str) -> None:
         """Watch a door's audit from here on anew: after its alarm was looked into, or its disk was exchanged."""
         journal.accept_head(self.store, door, by)
+
+    def _rule(self, door: str) -> tuple[Scale, Policy]:
+        """The door's scale, and the rule of its list."""
+        with self.store.read() as session:
+            row = find_door(session, door)
+            return self._scale(session, row), Policy.model_validate(row.policy)
 
     def _policy(self, door: str) -> Policy:
         with self.store.read() as session:

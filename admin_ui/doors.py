@@ -18,7 +18,7 @@ CAMERA_OK = "ok"
 def door_view(row: DoorRow, people: int, seen: Presence, why_down: str, ending: Sequence[str] = ()) -> DoorView:
     """people: how many may use this door. why_down: "" while the page is connected to the broker. ending: sentences
     about its certificates."""
-    applied = seen.applied or (Applied.model_validate(row.applied) if row.applied else None)
+    applied = applied_at(row, seen)
     online = seen.online and not why_down
     policy = Policy.model_validate(row.policy)
     return DoorView(
@@ -37,6 +37,11 @@ def door_view(row: DoorRow, people: int, seen: Presence, why_down: str, ending: 
         locked_down=policy.locked_down,
         notes=_notes(applied),
     )
+
+
+def applied_at(row: DoorRow, seen: Presence) -> Applied | None:
+    """What a door says that it runs; None: it has never said."""
+    return seen.applied or (Applied.model_validate(row.applied) if row.applied else None)
 
 
 def _notes(applied: Applied | None) -> tuple[str, ...]:

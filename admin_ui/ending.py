@@ -31,5 +31,6 @@ def _ending(authority: Authority, role: Role, name: str, renew: str) -> str:
     if ends is None or ends - now > WARN_BEFORE:
         return ""
     whose = f"{role.value} {name}" if name != role.value else f"the {role.value}"
-    verb = "ends" if ends > now else "ended"
-    return f"The certificate of {whose} {verb} on {ends:%Y-%m-%d}. Renew it: `latchkey-admin {renew}`."
+    day = f"{ends:%Y-%m-%d}"
+    told = f"The certificate of {whose} ends on {day}." if ends > now else f"The certificate of {whose} ended on {day}."
+    return f"{told} Renew it: `latchkey-admin {renew}`."

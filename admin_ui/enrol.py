@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -14,7 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
 
 from admin_ui.eyes import FROM_AFAR_PX, Eyes
 from admin_ui.sentences import in_a_photo
-from admin_ui.views import Verdict
+from admin_ui.views import Glance, Verdict
+from device.detect import Face
+from device.quality import DOOR_GATE
 from firmware_config.errors import BadInput
 from firmware_config.face import FloatArray, ImageArray, Reason, distance
 
@@ -33,6 +35,12 @@ plugin is loaded; WebP's is not among those that it loads first."""
 CROWD_WIDTH_RATIO: Final = 0.4
 """A second face at least this wide, measured by the first, is a second person and not somebody far behind."""
 
+GLANCE_PX: Final = (320,)
+"""Long side, pixels, that a picture of the webcam is looked at: 2 ms, and whoever sits at a desk is near."""
+MOST_SHRUNK: Final = 4.0
+"""Nobody's webcam takes more than 2,560 pixels where the picture has 640; what a browser claims beyond that is not
+believed."""
+
 DECODED_AT_ONCE: Final = 2
 """A WebP of 40 megapixels takes up to 0.9 GB while it is decoded; the page's machine may be small. Others wait."""
 
@@ -42,6 +50,18 @@ NOT_AN_IMAGE: Final = (
     "This file is not an image that can be read. Choose a photo in JPEG, PNG or WebP format "
     "(an iPhone's HEIC photo has to be exported as JPEG first)."
 )
+
+NOBODY: Final = "No face to be seen. Look into the camera."
+CROWD: Final = "There is more than one face. Let this person sit before the camera alone."
+LIVE: Final = {
+    Reason.TOO_DARK: "Too dark. Turn towards a window or a lamp.",
+    Reason.TOO_BRIGHT: "Too bright. Step out of direct light.",
+    Reason.BLURRED: "Blurred. Hold still, or clean the lens.",
+    Reason.TOO_SMALL: "Too far away. Come closer.",
+    Reason.TURNED_AWAY: "Turned away. Look straight into the camera.",
+    Reason.POOR_PICTURE: "The picture is too poor. Come closer, into better light.",
+}
+"""What to do now, while the camera looks: shorter than about a photo that was taken."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +170,35 @@ def examine(photo: bytes, eyes: Eyes) -> Verdict:
         upright=image,
         landmarks=first.landmarks,
     )
+
+
+def glance(photo: bytes, eyes: Eyes, full_width: int = 0) -> Glance:
+    """Look at a small picture of a webcam that is on. full_width: pixels, of the photo that it would take; 0: the same.
+
+    The rules are those of examine, as far as a small picture shows them. Raises BadInput for what is no image."""
+    image = read_photo(photo)
+    height, width = image.shape[:2]
+    faces = eyes.faces(image, GLANCE_PX)
+    if not faces:
+        dark = float(image.mean()) < DOOR_GATE.min_luma
+        return Glance(width, height, good=False, sentence=LIVE[Reason.TOO_DARK] if dark else NOBODY)
+    first = faces[0]
+    told: str | None = None
+    if sum(face.box[2] >= CROWD_WIDTH_RATIO * first.box[2] for face in faces) > 1:
+        told = CROWD
+    else:
+        told = _why_not(image, first, eyes, min(max(full_width / width, 1.0), MOST_SHRUNK))
+    return Glance(width, height, told is None, told or "Good to enrol: take the photo.", first.box, first.landmarks)
+
+
+def _why_not(image: ImageArray, face: Face, eyes: Eyes, shrunk: float) -> str | None:
+    """None: good. shrunk: how many times larger the photo would be."""
+    eyes_px = float(np.hypot(*(face.landmarks[1] - face.landmarks[0])))
+    # A face that is too small only in the small picture looks blurred in it and is not.
+    small = eyes_px < DOOR_GATE.min_eye_distance_px <= eyes_px * shrunk
+    gate = replace(DOOR_GATE, min_eye_distance_px=0.0, min_sharpness=0.0) if small else DOOR_GATE
+    reason = eyes.judge(image, face, gate, ranked=not small).reason
+    return LIVE.get(reason, in_a_photo(reason)) if reason is not None else None
 
 
 def _why_no_face(image: ImageArray, eyes: Eyes) -> str:

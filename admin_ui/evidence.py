@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
 import numpy as np
 from sqlalchemy import select
 
-from admin_ui import journal, people, tune
+from admin_ui import journal, people, portraits, tune
 from admin_ui.acts import record_act
+from admin_ui.ahead import measured_since
 from admin_ui.enrol import Known
 from admin_ui.exhibits import Evidence, Expected, Gallery, Pair, Replay, Stop, Visits
 from admin_ui.models import EventRow, MembershipRow
 from admin_ui.premises import Premises
 from admin_ui.store import find_door, utc_now
-from admin_ui.views import Change, DoorOffline
+from admin_ui.views import Change, Curves, DoorOffline
 from firmware_config.calibration import Calibration, fmr_for_gallery
-from firmware_config.errors import BadInput
+from firmware_config.errors import BadInput, LatchkeyError
 from firmware_config.face import FloatArray, Reason
 from firmware_config.roster import Policy
+
+log = logging.getLogger("latchkey.page.evidence")
 
 DAYS: Final = 30
 VISITS_SECONDS: Final = 30.0
@@ -43,30 +48,38 @@ class EvidenceRoom(Premises):
 
     def evidence(self, door: str) -> Evidence:
         """Raises BadInput where there is no such door."""
-        calibration, encoder_id = self._measured()
-        visits = self._visits(door)
         with self.store.read() as session:
             row = find_door(session, door)
-            policy, generation = Policy.model_validate(row.policy), row.generation
-            before = (row.policy_before or {}).get("tau")
+            policy, scale, generation = Policy.model_validate(row.policy), self._scale(session, row), row.generation
+            before = Policy.model_validate(row.policy_before) if row.policy_before else None
             members = people.count_people(session, door)
-        gallery = self._gallery(door, (generation, encoder_id))
+        visits = self._visits(door)
+        gallery = self._gallery(door, (generation, scale.encoder_id))
+        rule, drawn = scale.at_door(policy), self._curves_of(scale.key)
         return Evidence(
-            view=tune.threshold_view(door, policy, calibration, (), visits.bins()),
+            view=tune.threshold_view(door, rule, scale.calibration, (), visits.bins(), drawn=drawn),
             people=members,
             templates=gallery.templates,
             pair=gallery.pair,
-            stops=stops(calibration, gallery.templates),
+            pair_tau=policy.tau,
+            stops=stops(scale.calibration, gallery.templates),
             visits=len(visits.ids),
-            undo=float(before) if isinstance(before, (int, float)) else None,
+            undo=scale.at_door(before).tau if before is not None else None,
             follows=policy.fpir is not None,
+            since=visits.since,
+            carried_by=scale.title,
         )
 
-    def expected(self, tau: float, templates: int) -> Expected:
-        """Raises BadInput for a tau that is no distance."""
+    def expected(self, tau: float, templates: int, door: str = "") -> Expected:
+        """door: whose distances count; "": those of the encoder in force. Raises BadInput for a tau that is no
+        distance."""
         if not 0.0 <= tau <= 2.0:
-            raise BadInput("A threshold is a distance from 0 to 2.")
-        return expected(self._measured()[0], tau, templates)
+            raise BadInput("A threshold is a distance from 0 to 2; move the slider.")
+        if not door:
+            return expected(self._sight.current().calibration, tau, templates)
+        with self.store.read() as session:
+            calibration = self._scale(session, find_door(session, door)).calibration
+        return expected(calibration, tau, templates)
 
     def replay(self, door: str, tau: float) -> Replay:
         """What would have changed. Raises BadInput where there is no such door."""
@@ -92,6 +105,8 @@ class EvidenceRoom(Premises):
     def undo_tau(self, door: str, by: str) -> Change:
         """The threshold that was there before the last change. Raises BadInput where there is none, DoorOffline."""
         with self._changing:
+            with self.store.read() as session:
+                find_door(session, door)
             if not self.link.presence(door).online:
                 raise DoorOffline(f"{door} is offline, so its threshold stays. Nothing was changed; try again later.")
             with self.store.write() as session:
@@ -103,33 +118,75 @@ class EvidenceRoom(Premises):
                 kept = {"tau": before.tau, "tau_strict": before.tau_strict, "fpir": before.fpir}
                 row.policy_before = {}
                 self._desk.roll(session, [row], now.model_copy(update=kept))
-                tau = Policy.model_validate(row.policy).tau
-                record_act(session, by, "undo_tau", f"{door}: {now.tau:.3f} -> {tau:.3f}")
+                scale = self._scale(session, row)
+                undone, tau = scale.at_door(now).tau, scale.at_door(Policy.model_validate(row.policy)).tau
+                record_act(session, by, "undo_tau", f"{door}: {undone:.3f} -> {tau:.3f}")
             news = self._desk.send([door])
         return Change(f"The threshold of {door} is {tau:.3f} again.", news)
 
-    def _measured(self) -> tuple[Calibration, str]:
-        sight = self._sight.current()
-        return sight.calibration, sight.eyes.encoder_id
+    def _curves_of(self, scale: str) -> Callable[[Calibration, float, float], Curves]:
+        """tune.curves, once for a range of the slider. scale: its key."""
+
+        def drawn(calibration: Calibration, low: float, high: float) -> Curves:
+            with self._remembered.lock:
+                held = self._remembered.curves.get(scale)
+            if held is not None and held[:2] == (low, high):
+                return held[2]
+            made = tune.curves(calibration, low, high)
+            with self._remembered.lock:
+                self._remembered.curves = {scale: (low, high, made)}
+            return made
+
+        return drawn
 
     def _visits(self, door: str) -> Visits:
+        """At most VISITS_SECONDS old where nobody asked for a while; while a slider is moved, those of before until the
+        new ones are read: a hundred thousand take half a second, and nobody waits for them in the middle of a drag."""
         now = time.monotonic()
+        with self.store.read() as session:
+            since = measured_since(session, door)
         with self._remembered.lock:
             held = self._remembered.visits.get(door)
-        if held is not None and now - held.read_at < VISITS_SECONDS:
-            return held
-        since = utc_now() - timedelta(days=DAYS)
+            if held is not None and held.since != since:
+                held = None
+            if held is not None and now - held.read_at < VISITS_SECONDS:
+                return held
+            behind = held is not None and now - held.read_at < 2 * VISITS_SECONDS
+            begins = behind and door not in self._remembered.visits_read
+            if begins:
+                self._remembered.visits_read.add(door)
+        if held is None or not behind:
+            return self._read_visits(door)
+        if begins:
+            threading.Thread(target=self._read_behind, args=(door,), name=f"visits-{door}", daemon=True).start()
+        return held
+
+    def _read_behind(self, door: str) -> None:
+        try:
+            self._read_visits(door)
+        except LatchkeyError as error:
+            # Whoever asks next reads them in the open, and is told.
+            log.warning("The visits of %s were not read anew: %s", door, error)
+        finally:
+            with self._remembered.lock:
+                self._remembered.visits_read.discard(door)
+
+    def _read_visits(self, door: str) -> Visits:
+        now = time.monotonic()
+        with self.store.read() as session:
+            find_door(session, door)
+            since = measured_since(session, door)
+        first = utc_now() - timedelta(days=DAYS)
         # The runner-up lies in the row's JSON; asking for that part alone spares reading the rest.
         runner_up = EventRow.detail["runner_up"].as_float()
         query = (
             select(EventRow.id, EventRow.distance, EventRow.outcome, runner_up)
-            .where(EventRow.door == door, EventRow.at >= since, EventRow.distance.is_not(None))
+            .where(EventRow.door == door, EventRow.at >= max(since or first, first), EventRow.distance.is_not(None))
             .where(EventRow.reason.in_(WOULD_CHANGE))
             .order_by(EventRow.at.desc())
             .limit(MOST_VISITS)
         )
         with self.store.read() as session:
-            find_door(session, door)
             rows = session.execute(query).all()
         read = Visits(
             tuple(row[0] for row in rows),
@@ -137,6 +194,7 @@ class EvidenceRoom(Premises):
             np.array([row[3] if row[3] is not None else np.nan for row in rows], dtype=np.float64),
             np.array([row[2] == "granted" for row in rows], dtype=np.bool_),
             now,
+            since,
         )
         with self._remembered.lock:
             self._remembered.visits[door] = read
@@ -149,7 +207,7 @@ class EvidenceRoom(Premises):
         if held is not None and held.place == place:
             return held
         with self.store.read() as session:
-            known = people.known_people(session, place[1], self._keyring.store)
+            known = portraits.known_people(session, place[1], self._keyring.store)
             query = select(MembershipRow.person_id).where(MembershipRow.door_name == door)
             members = set(session.scalars(query).all())
         here = [one for one in known if one.person_id in members]
@@ -167,20 +225,23 @@ def stops(calibration: Calibration, templates: int) -> tuple[Stop, ...]:
         wanted = fmr_for_gallery(fpir, max(templates, 1))
         # Rounded down to what the slider shows: never more lenient than the name says.
         tau = np.floor(tune.tau_for(calibration, max(wanted, lowest)) / tune.SLIDER_STEP) * tune.SLIDER_STEP
-        found.append(Stop(name, round(float(tau), 3), fpir, limited=wanted < lowest))
+        tau = round(float(tau), 3)
+        chance = let_in(calibration.fmr_at(tau), max(templates, 1))
+        found.append(Stop(name, tau, fpir, chance, limited=wanted < lowest))
     return tuple(found)
 
 
+def let_in(fmr: float, templates: int) -> float:
+    """1 - (1 - FMR)^templates, the other way round of calibration.fmr_for_gallery: the chance of one picture."""
+    return float(-np.expm1(max(templates, 0) * np.log1p(-min(fmr, 1 - 1e-12))))
+
+
 def expected(calibration: Calibration, tau: float, templates: int) -> Expected:
-    """1 - (1 - FMR)^templates, the other way round of calibration.fmr_for_gallery, and FNMR."""
-
-    def let_in(fmr: float) -> float:
-        return float(-np.expm1(max(templates, 0) * np.log1p(-min(fmr, 1 - 1e-12)))) * PER_VISITS
-
+    """let_in of so many visits, and FNMR."""
     fmr, fnmr = tune.fmr_interval(calibration, tau), tune.fnmr_interval(calibration, tau)
     return Expected(
-        let_in(calibration.fmr_at(tau)),
-        (let_in(fmr[0]), let_in(fmr[1])),
+        PER_VISITS * let_in(calibration.fmr_at(tau), templates),
+        (PER_VISITS * let_in(fmr[0], templates), PER_VISITS * let_in(fmr[1], templates)),
         100 * calibration.fnmr_at(tau),
         (100 * fnmr[0], 100 * fnmr[1]),
     )

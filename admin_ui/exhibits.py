@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from admin_ui.views import EventView, ThresholdView
+from admin_ui.enrol import Known
+from admin_ui.views import Curves, EventView, ThresholdView
 
 BIN: Final = 0.02
 """Width of a bin of the door's own distances: forty over the slider's range."""
@@ -19,11 +22,13 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stop:
-    """A named place of the slider. limited: nothing stricter was measured, so it is less strict than its name."""
+    """A named place of the slider. fpir: the chance that its name stands for. chance: the one at tau, which is rounded
+    to what the slider shows. limited: nothing stricter was measured, so it is less strict than its name."""
 
     name: str
     tau: float
     fpir: float
+    chance: float
     limited: bool
 
 
@@ -49,17 +54,22 @@ class Pair:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything in one view. templates: all that a face is compared with. undo: the threshold of before, None where
-    there is none."""
+    """Everything in one view. templates: all that a face is compared with. pair_tau: the threshold between two of them.
+    undo: the threshold of before, None where there is none. since: aware, UTC, before which another encoder measured
+    this door's visits, which are left out; None: nothing is. carried_by: the encoder that carries the list of the one
+    in force, ""."""
 
     view: ThresholdView
     people: int
     templates: int
     pair: Pair | None
+    pair_tau: float
     stops: tuple[Stop, ...]
     visits: int
     undo: float | None
     follows: bool
+    since: datetime | None
+    carried_by: str
 
 
 @dataclass(frozen=True)
@@ -77,13 +87,14 @@ class Replay:
 
 @dataclass(frozen=True)
 class Visits:
-    """The newest first. granted: bool. runner_up: NaN where there is none."""
+    """The newest first. granted: bool. runner_up: NaN where there is none. since: Evidence.since."""
 
     ids: tuple[str, ...]
     distances: Doubles
     runner_up: Doubles
     granted: npt.NDArray[np.bool_]
     read_at: float
+    since: datetime | None = None
 
     def bins(self) -> list[tuple[float, int, int]]:
         """Left edge, let in, refused; the empty ones are left out."""
@@ -109,3 +120,9 @@ class Remembered:
         self.lock = threading.Lock()
         self.visits: dict[str, Visits] = {}
         self.galleries: dict[str, Gallery] = {}
+        self.curves: dict[str, tuple[float, float, Curves]] = {}
+        """By the scale's key: lowest and highest distance, and what is drawn between them."""
+        self.visits_read: set[str] = set()
+        """Doors whose visits are being read anew behind somebody's back."""
+        self.everybody: tuple[tuple[int, str], Sequence[Known]] | None = None
+        """The last act and encoder_id that it is of, and everybody's open templates: in memory alone."""

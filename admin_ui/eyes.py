@@ -12,7 +12,7 @@ import numpy as np
 from device.align import align
 from device.detect import Detector, Face, detector_model
 from device.embed import Encoder
-from device.quality import Quality, assess
+from device.quality import Quality, QualityGate, assess
 from device.ranker import QualityRanker
 from firmware_config.face import FloatArray, ImageArray
 
@@ -61,6 +61,12 @@ class Eyes:
         """The way of a frame from align to embed, for one face."""
         crop = align(image_bgr, face.landmarks)
         return Seen(face, assess(image_bgr, face, crop, ranker=self._ranker), crop, self.embed([crop])[0])
+
+    def judge(self, image_bgr: ImageArray, face: Face, gate: QualityGate, *, ranked: bool) -> Quality:
+        """What the gate says of one face, without the encoder. ranked: ask the bundle's ranking too, where there is
+        one."""
+        crop = align(image_bgr, face.landmarks)
+        return assess(image_bgr, face, crop, gate, self._ranker if ranked else None)
 
     def embed(self, crops: Sequence[ImageArray]) -> FloatArray:
         """uint8[112, 112, 3] RGB each -> float32[N, 128], unit rows."""

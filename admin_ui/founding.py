@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from admin_ui import webcert
 from admin_ui.accounts import accounts, generate_password, set_password
 from admin_ui.authority import Authority, Role
 from admin_ui.brokerage import BrokerPlace
@@ -15,7 +16,8 @@ from admin_ui.store import open_store
 from firmware_config.errors import BadInput
 from firmware_config.files import write_atomic
 from firmware_config.pairing import AUTHORITY, CERTIFICATE, CERTIFICATE_KEY
-from firmware_config.settings import AdminSettings, load_admin, validate
+from firmware_config.schema import validate
+from firmware_config.settings import AdminSettings, load_admin
 
 FIRST_ACCOUNT: Final = "admin"
 
@@ -55,6 +57,8 @@ def found(
     authority = Authority.make(settings.state / KEYS / AUTHORITY_FOLDER, settings.site)
     if not (page := settings.state / KEYS / PAGE_FOLDER).exists():
         authority.give(Role.PAGE, page)
+    if not (settings.state / KEYS / webcert.FOLDER / webcert.CERTIFICATE).exists():
+        webcert.make(settings)
     store = open_store(settings.store, settings.state)
     try:
         if accounts(store):

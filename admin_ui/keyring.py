@@ -42,7 +42,8 @@ class DoorKeys:
 
 
 class Keyring:
-    """Reads keys once, makes them when asked to. Safe to use from any thread."""
+    """Reads keys once, and a door's again where another process has made it anew; makes them when asked to. Safe to use
+    from any thread."""
 
     def __init__(self, state: Path) -> None:
         """state: the page's state folder; keys lie in `keys` below it. Raises BadState where they are missing."""
@@ -52,7 +53,8 @@ class Keyring:
         self.site = SigningKey.load(self._folder / SITE_KEY)
         self.store = SecretKey.load(self._folder / STORE_KEY)
         self._session = SecretKey.load(self._folder / SESSION_KEY)
-        self._doors: dict[str, DoorKeys] = {}
+        self._doors: dict[str, tuple[object, DoorKeys]] = {}
+        """With what tells its files from those of a later door of that name."""
         self._lock = threading.Lock()
 
     @classmethod
@@ -80,9 +82,12 @@ class Keyring:
                 # Perhaps revoked meanwhile, by a command beside this page.
                 self._doors.pop(name, None)
                 raise BadState(f"There are no keys for a door {name!r}. Was it revoked? `latchkey-admin door list`.")
-            if name not in self._doors:
-                self._doors[name] = DoorKeys(SecretKey.load(folder / DOOR_KEY), SecretKey.load(folder / LOCK_KEY))
-            return self._doors[name]
+            files = (folder / DOOR_KEY, folder / LOCK_KEY)
+            made = [_identity(file) for file in files]
+            known = self._doors.get(name)
+            if known is None or known[0] != made:
+                known = self._doors[name] = (made, DoorKeys(*(SecretKey.load(file) for file in files)))
+            return known[1]
 
     def make_door(self, name: str) -> DoorKeys:
         """Keys for a door; those that are there already are kept: a half-made door is finished. Raises OSError."""
@@ -124,3 +129,12 @@ class Keyring:
 
     def _door_folder(self, name: str) -> Path:
         return self._folder / "doors" / Topics("site", name).door
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Of a file that is written whole and never changed."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None  # whoever reads it next says what is wrong
+    return found.st_ino, found.st_mtime_ns

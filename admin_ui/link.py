@@ -49,6 +49,8 @@ LARGEST: Final = 2 * SMALL
 the page's memory with QUEUE_MESSAGES of whatever size the broker lets through."""
 LARGEST_ANSWER: Final = 2 * Answer.max_bytes
 """Bytes: a picture is in some. None waits: it is read at once, or nobody has asked for it."""
+Action = Literal["unlock", "look", "face"]
+"""messages.Ask says what each is."""
 LEAVES: Final = ("availability", "health", "applied", "event", "challenge", "answer", "lock/state")
 RETAINED: Final = (
     *("roster", "model", "availability", "health", "applied", "challenge"),
@@ -125,7 +127,7 @@ class PageLink:
         return "" if self.connected else self._connection.why_down
 
     def wait_connected(self, timeout_s: float) -> bool:
-        """True as soon as the connection is up."""
+        """True as soon as the connection is up and listens."""
         return self._connection.wait(timeout_s)
 
     def presence(self, door: str) -> Presence:
@@ -149,7 +151,7 @@ class PageLink:
         with self._changed:
             return self._changed.wait_for(test, timeout_s)
 
-    def ask(self, door: str, action: Literal["unlock", "look"], by: str, why: str = "") -> Answer:
+    def ask(self, door: str, action: Action, by: str, why: str = "") -> Answer:
         """Ask a door to do something, now: sealed, with the door's own fresh challenge, never queued. Asked again,
         once, where the challenge was used up on the way.
 
@@ -158,7 +160,7 @@ class PageLink:
         answer = self._ask(door, action, by, why)
         return self._ask(door, action, by, why) if answer.reason in TRY_AGAIN else answer
 
-    def _ask(self, door: str, action: Literal["unlock", "look"], by: str, why: str) -> Answer:
+    def _ask(self, door: str, action: Action, by: str, why: str) -> Answer:
         topics = Topics(self._site, door)
         keys = self._desk.door_keys(door)
         challenge = self._fresh_challenge(door)
@@ -167,7 +169,7 @@ class PageLink:
             self._answers[ask.id] = None
         try:
             if not self._connection.publish(topics["ask"], seal(keys.door, topics["ask"], ask), qos=0):
-                raise DoorOffline(f"The broker cannot be reached ({self.why_down}); {door} was not asked.")
+                raise DoorOffline(self._not_asked(door))
             if not self.wait_until(lambda: self._answers[ask.id] is not None, ANSWER_TIMEOUT_S):
                 raise DoorOffline(
                     f"{door} did not answer within {ANSWER_TIMEOUT_S:g} s. Look at the lock, then try again."
@@ -184,10 +186,13 @@ class PageLink:
             return seen is not None and self._clock() - seen.challenge_at < CHALLENGE_PERIOD_S
 
         if not self.connected:
-            raise DoorOffline(f"The broker cannot be reached ({self.why_down}); {door} was not asked.")
+            raise DoorOffline(self._not_asked(door))
         if not self.presence(door).online or not self.wait_until(alive, CHALLENGE_WAIT_S):
             raise DoorOffline(f"{door} is offline; it was not asked. Look at its power and its network.")
         return self.presence(door).challenge
+
+    def _not_asked(self, door: str) -> str:
+        return f"The broker cannot be reached ({self.why_down}); {door} was not asked. Try again when it is back."
 
     # --- network thread ---
 

@@ -239,6 +239,16 @@ class SessionRow(Base):
     opened: Mapped[datetime]
 
 
+class TriesRow(Base):
+    """Wrong tries to log in, of one address or account, and when the last was begun: tries.Tries has the rules."""
+
+    __tablename__ = "tries"
+
+    who: Mapped[str] = mapped_column(String(80), primary_key=True)
+    count: Mapped[int]
+    last: Mapped[datetime]
+
+
 class ConsentRow(Base):
     """A text that people agree to before they are enrolled. Never changed: another text is another version."""
 

@@ -9,20 +9,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from admin_ui import shelf
+from admin_ui import portraits, shelf
 from admin_ui.accounts import PasswordCheck
 from admin_ui.acts import Witness, record_act
+from admin_ui.ahead import ahead, measured_since
 from admin_ui.desk import FrontDesk
+from admin_ui.doors import applied_at
 from admin_ui.erasure import ErasedList, erase
 from admin_ui.exhibits import Remembered
 from admin_ui.eyes import Eyes, open_eyes
 from admin_ui.keyring import Keyring
-from admin_ui.models import ActRow, EventRow, PersonRow
+from admin_ui.models import ActRow, DoorRow, EventRow, PersonRow, PortraitRow
+from admin_ui.scale import Scale
 from admin_ui.sessions import SessionBook
 from admin_ui.sight import SightKeeper
 from admin_ui.store import find_door, open_store
+from admin_ui.tries import Tries
+from admin_ui.views import Verdict
 from admin_ui.waiting import WaitingRoom
+from admin_ui.webcert import web_certificate
 from firmware_config.settings import AdminSettings
 
 log = logging.getLogger("latchkey.page")
@@ -44,6 +51,8 @@ class Premises:
         self.settings = settings
         self.site = settings.site
         self._keyring = Keyring(settings.state)
+        self.web_certificate = web_certificate(settings)
+        """What browsers are shown; None: the page speaks http."""
         self.store = open_store(settings.store, settings.state)
         self.witness = Witness(settings.state, self._keyring.store)
         self._erased = ErasedList(settings.state)
@@ -52,6 +61,7 @@ class Premises:
         self._sight = SightKeeper(self._shelf, self.store, make_eyes)
         self._check = PasswordCheck(self.store)
         self.sessions = SessionBook(self.store)
+        self.tries = Tries(self.store)
         self._waiting = WaitingRoom()
         self._remembered = Remembered()
         self._desk = FrontDesk(
@@ -60,7 +70,8 @@ class Premises:
             self._keyring,
             self.store,
             self._model_file,
-            lambda: self._sight.current().calibration,
+            lambda encoder_id: self._sight.of(encoder_id).calibration,
+            self.store.lease(settings.state),
         )
         self.link = self._desk.link
         # One change at a time in this process; the store's own lock keeps other processes apart.
@@ -81,11 +92,11 @@ class Premises:
 
     def start(self) -> None:
         """Connect to the broker, in the background: one that is down is tried until it is up."""
-        self.link.start()
+        self._desk.start()
 
     def stop(self) -> None:
         """Disconnect and close the store."""
-        self.link.stop()
+        self._desk.stop()
         self.store.close()
 
     def link_sentence(self) -> str:
@@ -113,6 +124,23 @@ class Premises:
                 name: session.scalar(select(func.count()).select_from(table)) or 0 for name, table in tables.items()
             }
 
-    def _model_file(self) -> tuple[str, bytes]:
-        sight = self._sight.current()
-        return sight.eyes.encoder_id, sight.shelved.file
+    def _model_file(self, encoder_id: str) -> bytes:
+        return self._sight.of(encoder_id).shelved.file
+
+    def _scale(self, session: Session, row: DoorRow) -> Scale:
+        """Of the distances that a door measures now; a bundle that it has not taken yet does not count."""
+        now, since = ahead(session), measured_since(session, row.name)
+        applied = applied_at(row, self.link.presence(row.name))
+        if now is not None and now.carried and applied is not None and applied.encoder_id == now.encoder_id:
+            proof = self._sight.of(now.encoder_id, session).shelved.bundle.proofs.get(row.encoder_id)
+            if proof is not None:
+                templates = portraits.count_templates(session, row)
+                return Scale(proof.cross, row.encoder_id, since, proof, templates, now.title)
+        return Scale(self._sight.of(row.encoder_id, session).calibration, row.encoder_id, since)
+
+    def _also_ahead(self, session: Session, person_id: str, portrait: PortraitRow, verdict: Verdict) -> None:
+        """A template of the encoder that some doors run ahead as well: whoever is enrolled now is known there too."""
+        now = ahead(session)
+        if now is not None and verdict.crop is not None:
+            vector = self._sight.of(now.encoder_id).eyes.embed([verdict.crop])[0]
+            portraits.add_template(session, person_id, portrait, now.encoder_id, vector, self._keyring.store)

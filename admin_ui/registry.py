@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from admin_ui import options, people
+from admin_ui import options, people, portraits
 from admin_ui.acts import record_act
 from admin_ui.models import EventRow, PersonRow, PortraitRow, TemplateRow
 from admin_ui.personnel import check_dates
@@ -140,7 +140,7 @@ class Registry(Premises):
         -> a sentence."""
         with self._changing, self.store.write() as session:
             options.keep_photos(session, on)
-            gone = 0 if on else people.forget_crops(session)
+            gone = 0 if on else portraits.forget_crops(session)
             record_act(session, by, "keep_photos", "on" if on else f"off, {gone} erased")
         if on:
             return "From now on the face of each enrolment photo is kept, sealed, in this page's store."

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from admin_ui.given import text
 from firmware_config.errors import BadInput
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ class NotAllowed(BadInput):
 _VIEWER: Final = (
     *("people", "find_people", "person", "portrait", "photo_rule", "consent_text", "doors", "door", "wait_applied"),
     *("events", "find_events", "event_why", "export_events", "verify_audit"),
-    *("threshold", "explain_tau", "evidence", "expected", "replay", "models", "model_in_force"),
+    *("threshold", "explain_tau", "evidence", "expected", "replay", "models", "model_in_force", "web_news"),
+    *("trial", "wait_model", "wanted_model"),
     # Of one's own account, never of another's.
     *("change_password", "begin_totp", "confirm_totp", "end_totp", "own_account"),
 )
 _OPERATOR: Final = (
-    *("examine", "compare_photo", "enrol", "add_photo", "unlock", "lock_down", "look_through"),
+    *("examine", "glance", "compare_photo", "enrol", "add_photo", "unlock", "lock_down", "look_through", "best_face"),
     *("read_batch", "waiting_batch", "enrol_batch", "drop_batch"),
 )
 _ADMINISTRATOR: Final = (
@@ -61,6 +63,7 @@ _ADMINISTRATOR: Final = (
         "revoke_door",
         "renew_door",
     ),
+    *("try_model", "try_file", "ship_rest", "take_back"),
     *("read_model", "ship_model", "ship_file", "ship_again", "who_comes_again", "prune_events", "accept_audit", "acts"),
     *("accounts", "add_account", "set_role", "reset_password", "reset_totp", "remove_account"),
     *("let_home_assistant_unlock", "may_home_assistant_unlock"),
@@ -101,6 +104,9 @@ class _Seat:
                     f"{role.value if role else 'no account any more'}. Nothing was changed; ask an administrator."
                 )
             given = signature.bind(*values, **named).arguments
+            for key, value in given.items():
+                if signature.parameters[key].annotation in ("str", str):
+                    text(value, "What was given")
             if "by" in signature.parameters and given.get("by") != self._account:
                 raise NotAllowed("An account acts in its own name alone. Nothing was changed.")
             return method(*values, **named)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
+from admin_ui.ahead import versions_run
 from admin_ui.keyring import Keyring
-from admin_ui.models import DoorRow, MembershipRow, ModelRow, PersonRow, PortraitRow, TemplateRow
+from admin_ui.models import DoorRow, MembershipRow, PersonRow, PortraitRow, TemplateRow
 from admin_ui.tune import for_gallery
 from firmware_config.calibration import Calibration
 from firmware_config.errors import BadInput
@@ -63,7 +64,7 @@ def gone_back(session: Session, encoder_id: str) -> bool:
     def key(version: str) -> tuple[int, ...]:
         return tuple(int(part) for part in version.split("."))
 
-    versions = {row.encoder_id: key(row.version) for row in session.scalars(select(ModelRow))}
+    versions = {encoder: key(version) for encoder, version in versions_run(session).items()}
     return encoder_id in versions and versions[encoder_id] < max(versions.values())
 
 

@@ -37,6 +37,8 @@ AT_THE_DOOR: Final[dict[str, str]] = {
     "door_closed": "The door is closed again.",
     "exit_requested": "Somebody inside pressed the exit button.",
     "remote_unlock": "Unlocked from the page.",
+    "nobody_there": "Nobody stood before the camera in the last three seconds. Ask the person to look into it, and try "
+    "again.",
     "looked_through": "Somebody looked through the camera from the page.",
     "home_assistant_unlock": "Unlocked from Home Assistant.",
     "home_assistant_lock": "Locked from Home Assistant.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from typing import Final
 
@@ -10,7 +11,10 @@ import uvicorn
 
 from admin_ui.page.app import create_app
 from admin_ui.service import Office
+from admin_ui.store import utc_now
 from firmware_config.sdnotify import Notifier
+
+log = logging.getLogger("latchkey.page")
 
 GRACE_S: Final = 3.0
 """Seconds that open requests get at the end; a browser holds its event stream open for ever."""
@@ -27,12 +31,18 @@ def serve(office: Office) -> int:
     # that the office is closed below instead of the process being killed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    # Before anything is started: a certificate that cannot be used is said at once.
+    certificate = office.web_certificate
+    if certificate is not None and (news := certificate.news(utc_now())):
+        log.warning("%s", news)
     config = uvicorn.Config(
         create_app(office),
         host=settings.host,
         port=settings.port,
         log_level="warning",
         server_header=False,
+        ssl_certfile=certificate.certificate if certificate is not None else None,
+        ssl_keyfile=certificate.key if certificate is not None else None,
         timeout_graceful_shutdown=int(GRACE_S),
     )
     server = uvicorn.Server(config)
@@ -62,7 +72,10 @@ async def _beat(server: uvicorn.Server, notifier: Notifier, office: Office) -> N
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
         await asyncio.sleep(START_POLL_S)
     page = office.settings.page
-    print(f"The page is at http://{page.host}:{page.port}", flush=True)
+    certificate = office.web_certificate
+    print(f"The page is at {'http' if certificate is None else 'https'}://{page.host}:{page.port}", flush=True)
+    if certificate is not None and certificate.own:
+        print(f"Browsers warn of its certificate once. It is good for {', '.join(certificate.names)}.", flush=True)
     notifier.ready()
     while True:
         notifier.alive()

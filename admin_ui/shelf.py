@@ -34,6 +34,9 @@ class Shelved:
     file: bytes
 
 
+AS_MADE: Final = "Choose the .latchkey file as it was made. Nothing was changed."
+
+
 class Shelf:
     """Bundle files in `models` below the state folder; the store says which is in force."""
 
@@ -46,7 +49,10 @@ class Shelf:
 
     def read(self, data: bytes) -> Bundle:
         """A bundle from outside: signed by the release key or by this site. Raises BundleRefused."""
-        return read_bundle(data, trusted=[self._site_key.public, *release_keys()])
+        try:
+            return read_bundle(data, trusted=[self._site_key.public, *release_keys()])
+        except BundleRefused as error:
+            raise BundleRefused(error.reason, f"{str(error).removesuffix('.')}. {AS_MADE}") from error
 
     def keep(self, data: bytes) -> Shelved:
         """Verify, sign with the site key, and put on the shelf (not yet in force). Raises BundleRefused, OSError."""
@@ -72,14 +78,17 @@ class Shelf:
             with store.write() as session:
                 put_in_force(session, first.bundle.manifest)
             return first
-        path = self._path(row.encoder_id)
+        return self.shelved(row.encoder_id, f"The encoder in force, {row.name} {row.version},")
+
+    def shelved(self, encoder_id: str, title: str = "That encoder") -> Shelved:
+        """A bundle that was kept. title: begins the sentence where it cannot be read. Raises BadState."""
+        path = self._path(encoder_id)
         try:
             data = path.read_bytes()
             bundle = read_bundle(data, trusted=[self._site_key.public])
         except (OSError, BundleRefused) as error:
             raise BadState(
-                f"The encoder in force, {row.name} {row.version}, cannot be read from {path}: {error} "
-                "Restore the state folder from a backup."
+                f"{title} cannot be read from {path}: {error} Restore the state folder from a backup."
             ) from error
         return Shelved(bundle, data)
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from admin_ui.lease import LOCK_FILE, FileLease, Lease, PostgresLease
 from admin_ui.models import DoorRow, PersonRow
 from firmware_config.errors import BadInput, BadState
 
@@ -28,6 +29,8 @@ STORE_FILE: Final = "store.db"
 BUSY_TIMEOUT_MS: Final = 5000
 """How long a writer waits for another process (the command line beside the page): a thousand SQLite commits."""
 WRITING: Final = "latchkey_writing"
+TOLD_CHARACTERS: Final = 63
+"""Of a name that is not there; the longest that a door may have."""
 PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",  # 0.6 ms a commit, and an erased person stays erased after a power cut
@@ -88,6 +91,12 @@ class Store:
             for see in self.witnesses:
                 see(session.info)
 
+    def lease(self, state: Path) -> Lease:
+        """Who publishes, among all that work on this store. state: the folder of those that share a SQLite file."""
+        if self._engine.dialect.name == "postgresql":
+            return PostgresLease(self._engine)
+        return FileLease(state / LOCK_FILE)
+
     def scrub(self) -> None:
         """Fold the write-ahead log into the database, so that what was erased is in neither. Raises BadState."""
         self._tidy("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -135,6 +144,11 @@ def name_key(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+def shortened(name: str) -> str:
+    """What was asked for, quoted, as it is told back in a sentence: nobody reads ten thousand characters."""
+    return repr(name if len(name) <= TOLD_CHARACTERS else f"{name[:TOLD_CHARACTERS]}...")
+
+
 def find_door(session: Session, name: str) -> DoorRow:
     """In a writing transaction locked until its end, where the database can (SQLite locks whole). Raises BadInput."""
     query = select(DoorRow).where(DoorRow.name == name)
@@ -143,7 +157,9 @@ def find_door(session: Session, name: str) -> DoorRow:
     row = session.scalar(query)
     if row is None:
         known = ", ".join(session.scalars(select(DoorRow.name).order_by(DoorRow.name))) or "none yet"
-        raise BadInput(f"There is no door named {name!r}; the doors are: {known}.")
+        if not name:
+            raise BadInput(f"Choose a door first; the doors are: {known}.")
+        raise BadInput(f"There is no door named {shortened(name)}; the doors are: {known}.")
     return row
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 
-from admin_ui.views import ThresholdView
+from admin_ui.exhibits import BIN
+from admin_ui.views import Curves, ThresholdView
 from firmware_config.calibration import ROUNDING, Calibration, fmr_for_gallery
 from firmware_config.errors import BadInput
 from firmware_config.face import MAX_DISTANCE
@@ -87,13 +88,15 @@ def slider_range(calibration: Calibration, tau: float) -> tuple[float, float]:
     return round(low, 3), round(min(max(float(high), low + 10 * SLIDER_STEP), MAX_DISTANCE), 3)
 
 
-def curves(calibration: Calibration, low: float, high: float) -> tuple[list[float], list[float], list[float]]:
-    """-> taus, FMR, FNMR, each float[161], for one comparison (ISO/IEC 19795-1)."""
-    taus = [float(tau) for tau in np.linspace(low, high, CURVE_POINTS)]
-    return (
+def curves(calibration: Calibration, low: float, high: float) -> Curves:
+    """What is drawn between two distances. Takes 20 ms: a slider asks once and keeps it."""
+    taus = tuple(float(tau) for tau in np.linspace(low, high, CURVE_POINTS))
+    return Curves(
         taus,
-        [calibration.fmr_at(tau) for tau in taus],
-        [calibration.fnmr_at(tau) for tau in taus],
+        tuple(calibration.fmr_at(tau) for tau in taus),
+        tuple(calibration.fnmr_at(tau) for tau in taus),
+        tuple(fmr_interval(calibration, tau) for tau in taus),
+        tuple(fnmr_interval(calibration, tau) for tau in taus),
     )
 
 
@@ -124,11 +127,17 @@ def threshold_view(
     calibration: Calibration,
     recent: Sequence[tuple[float, str]],
     visits: Sequence[tuple[float, int, int]] = (),
+    *,
+    drawn: Callable[[Calibration, float, float], Curves] = curves,
+    all_visits: bool = False,
 ) -> ThresholdView:
     """What the slider shows. recent: distance and outcome of the door's newest events. visits: bins, as in
-    ThresholdView."""
+    ThresholdView. drawn: curves(), or what remembers its answers. all_visits: wide enough for each of them, where
+    nothing slides."""
     low, high = slider_range(calibration, policy.tau)
-    taus, fmr, fnmr = curves(calibration, low, high)
+    if all_visits and visits:
+        low, high = min(low, visits[0][0]), max(high, visits[-1][0] + BIN)
+    seen = drawn(calibration, low, high)
     return ThresholdView(
         door=door,
         tau=policy.tau,
@@ -136,14 +145,14 @@ def threshold_view(
         low=low,
         high=high,
         step=SLIDER_STEP,
-        taus=tuple(taus),
-        fmr=tuple(fmr),
-        fnmr=tuple(fnmr),
+        taus=seen.taus,
+        fmr=seen.fmr,
+        fnmr=seen.fnmr,
         points=tuple(calibration.operating_points),
         recent=tuple(recent),
         source=calibration.source,
-        fmr_band=tuple(fmr_interval(calibration, tau) for tau in taus),
-        fnmr_band=tuple(fnmr_interval(calibration, tau) for tau in taus),
+        fmr_band=seen.fmr_band,
+        fnmr_band=seen.fnmr_band,
         visits=tuple(visits),
     )
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import numpy as np
+
 from firmware_config.calibration import OperatingPoint
 from firmware_config.errors import BadInput, LostLink
 from firmware_config.face import FloatArray, ImageArray
@@ -66,6 +68,20 @@ class Verdict:
     values: dict[str, float] = field(default_factory=dict)
     upright: ImageArray | None = None
     landmarks: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a picture of the webcam shows, for a moment. width, height: pixels of the picture that was looked at. box,
+    landmarks: float32[5, 2] or float32[0, 2], in its pixels. good: a photo of now would be good to enrol. sentence: so,
+    or what to do."""
+
+    width: int
+    height: int
+    good: bool
+    sentence: str
+    box: tuple[float, float, float, float] | None = None
+    landmarks: FloatArray = field(default_factory=lambda: np.empty((0, 2), np.float32))
 
 
 @dataclass(frozen=True)
@@ -186,6 +202,17 @@ class Change:
     sentence: str
     news: tuple[DoorNews, ...] = ()
     person: PersonView | None = None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Each float[161], for one comparison (ISO/IEC 19795-1); bands: 95 % intervals, one for each of taus."""
+
+    taus: tuple[float, ...]
+    fmr: tuple[float, ...]
+    fnmr: tuple[float, ...]
+    fmr_band: tuple[tuple[float, float], ...]
+    fnmr_band: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ def add_site(commands: Commands, shared: argparse.ArgumentParser) -> None:
     password.add_argument("--no-codes", action="store_true", help="ask for no one-time codes any more")
     password.set_defaults(command=_password)
 
+    web = commands.add_parser("web-certificate", parents=[shared], help="make the page's own certificate anew")
+    web.add_argument("--host", action="append", default=[], help="also for this name or address; may be given again")
+    web.set_defaults(command=_web_certificate)
+
     metrics = commands.add_parser("metrics-token", parents=[shared], help="what Prometheus shows at /metrics")
     metrics.set_defaults(command=_metrics_token)
 
@@ -92,6 +96,19 @@ def _password(options: argparse.Namespace) -> int:
     finally:
         store.close()
     print(f"The password of {options.account} is set.")
+    return OK
+
+
+def _web_certificate(options: argparse.Namespace) -> int:
+    from admin_ui.webcert import make  # noqa: PLC0415
+
+    settings = load_admin(options.settings)
+    made = make(settings, options.host)
+    print(f"{made.certificate} is good until {made.ends:%Y-%m-%d}, for {', '.join(made.names)}. Restart the page.")
+    if not settings.page.https:
+        print("The page speaks http: it listens on this machine alone. `host` or `tls` under [page] changes that.")
+    elif settings.page.cert_file is not None:
+        print(f"The page does not show it, but {settings.page.cert_file}, as admin.toml says.")
     return OK
 
 

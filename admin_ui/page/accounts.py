@@ -10,6 +10,7 @@ import gradio as gr
 from admin_ui import totp
 from admin_ui.page import markup, markup_accounts
 from admin_ui.page.api import account_of
+from admin_ui.page.blocks import QUIET
 from admin_ui.page.theme import html
 from admin_ui.roles import ROLE_SENTENCES, AccountRole, seat
 from admin_ui.service import Office
@@ -96,7 +97,7 @@ class AccountsWork:
         account = account_of(request)
         office = seat(self._office, account)
         if not name:
-            return markup.note("Choose an account first.", "warn"), *[gr.skip()] * 3
+            return markup.note("No account is chosen. Choose one in the list first.", "warn"), *[gr.skip()] * 3
         try:
             if what == "password":
                 told = markup_accounts.password(name, office.reset_password(name, account))
@@ -117,7 +118,6 @@ class AccountsWork:
 def accounts_tab(office: Office) -> tuple[list[Any], Callable[..., Any]]:
     """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
     work = AccountsWork(office)
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     roles = [(f"{role.value}: {sentence}", role.value) for role, sentence in ROLE_SENTENCES.items()]
     with gr.Row(elem_classes="lk-columns"):
         with gr.Column(scale=5, min_width=280, elem_classes="lk-panel"):
@@ -164,12 +164,12 @@ def accounts_tab(office: Office) -> tuple[list[Any], Callable[..., Any]]:
                 record = html(elem_id="lk-acts")
 
     outputs = [own, codes_off_now, codes_on_now, administration, listed, chosen, record]
-    change.click(work.change_password, [old, new], [changed, old, new], **private)
-    begin.click(work.begin_codes, None, [picture, confirming, coded], **private)
+    change.click(work.change_password, [old, new], [changed, old, new], **QUIET)
+    begin.click(work.begin_codes, None, [picture, confirming, coded], **QUIET)
     told = [coded, picture, confirming, code, *outputs]
-    gr.on([confirm.click, code.submit], work.confirm_codes, code, told, **private)
-    end.click(work.end_codes, again, [coded, again, *outputs], **private)
-    gr.on([add.click, name.submit], work.add, [name, role], [status, name, listed, chosen, record], **private)
+    gr.on([confirm.click, code.submit], work.confirm_codes, code, told, **QUIET)
+    end.click(work.end_codes, again, [coded, again, *outputs], **QUIET)
+    gr.on([add.click, name.submit], work.add, [name, role], [status, name, listed, chosen, record], **QUIET)
     for what, button in buttons.items():
-        button.click(work.act, [gr.State(what), chosen, role], [status, listed, chosen, record], **private)
+        button.click(work.act, [gr.State(what), chosen, role], [status, listed, chosen, record], **QUIET)
     return outputs, work.fill

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import gradio as gr
 
-from admin_ui.page import given
+from admin_ui import given
 from admin_ui.page.photo import forget_photo, photo_bytes
-from admin_ui.roles import seat
+from admin_ui.roles import AccountRole, seat
 from admin_ui.service import Office
 from admin_ui.views import Change, DoorView, EventView, LooksLike, PersonView
 from firmware_config.errors import LatchkeyError
@@ -26,6 +26,13 @@ def account_of(request: gr.Request | None) -> str:
     """The account that acts. The guard let nobody in without one."""
     name = getattr(request, "username", None)
     return str(name) if name else "unknown"
+
+
+def at_desk(office: Office, request: gr.Request | None) -> tuple[Office, list[str], AccountRole]:
+    """The office as whoever asks may use it, the names of its doors, and their role. Raises LatchkeyError."""
+    account = account_of(request)
+    seated = seat(office, account)
+    return seated, [door.name for door in seated.doors()], seated.own_account(account).role
 
 
 def answered(work: Callable[[], Json]) -> Json:

@@ -12,7 +12,8 @@ import gradio as gr
 from admin_ui.page import markup, markup_people
 from admin_ui.page.api import account_of
 from admin_ui.page.arrival import arrival
-from admin_ui.page.photo import File, forget_photo, photo_path
+from admin_ui.page.blocks import QUIET
+from admin_ui.page.photo import File, forget_photo, sent_path
 from admin_ui.page.theme import html
 from admin_ui.roles import seat
 from admin_ui.service import Office
@@ -52,7 +53,7 @@ class BatchWork:
 
         def work() -> None:
             try:
-                path = photo_path(file, self._uploads)
+                path = sent_path(file, self._uploads)
                 made.append(seat(self._office, account).read_batch(path, account, progress))
             except LatchkeyError as error:
                 made.append(error)
@@ -110,17 +111,16 @@ class BatchWork:
 def batch_panel(office: Office, uploads: Path) -> tuple[list[Any], Callable[..., Any]]:
     """Build it -> (components to fill at load, the function that fills them)."""
     work = BatchWork(office, uploads)
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     html(markup_people.BATCH_HELP)
     file = gr.File(
-        label="ZIP of photos and a CSV", file_count="single", file_types=[".zip"], height=120, elem_id="lk-batch"
+        label="ZIP of photos and a CSV", file_count="single", file_types=[".zip"], height=150, elem_id="lk-batch"
     )
     status = html(elem_id="lk-batch-status")
     table = html(elem_id="lk-batch-table")
     with gr.Row(elem_classes="lk-inline"):
         enrol = gr.Button("Enrol these", variant="primary", visible=False, elem_id="lk-batch-enrol")
         drop = gr.Button("Forget them", visible=False, elem_id="lk-batch-drop")
-    file.upload(work.read, file, [status, file, table, enrol, drop], preprocess=False, **private)
-    enrol.click(work.enrol, None, [status, table, enrol, drop], **private)
-    drop.click(work.drop, None, [status, table, enrol, drop], **private)
+    file.upload(work.read, file, [status, file, table, enrol, drop], **QUIET)
+    enrol.click(work.enrol, None, [status, table, enrol, drop], **QUIET)
+    drop.click(work.drop, None, [status, table, enrol, drop], **QUIET)
     return [table, enrol, drop], work.fill

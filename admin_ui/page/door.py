@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import gradio as gr
 
-from admin_ui.page import given, markup, markup_doors
-from admin_ui.page.api import account_of
+from admin_ui import given
+from admin_ui.page import markup, markup_doors
+from admin_ui.page.api import account_of, at_desk
 from admin_ui.page.arrival import arrival
+from admin_ui.page.blocks import QUIET
 from admin_ui.page.theme import html
 from admin_ui.roles import AccountRole, seat
 from admin_ui.service import Office
@@ -19,6 +21,13 @@ from firmware_config.errors import LatchkeyError
 TICK_S: Final = 1.0
 """Seconds between two looks: somebody at the desk who watches somebody at the door should not wait."""
 EVENTS_SHOWN: Final = 40
+FETCHED: Final = """
+element.addEventListener('submit', ({ target }) => setTimeout(() => {
+  target.style.display = 'none';
+  target.nextElementSibling.hidden = false;
+}));
+"""
+"""A second press would only be told that the folder is gone, on a page of its own."""
 
 
 class DoorWork:
@@ -29,12 +38,9 @@ class DoorWork:
 
     def fill(self, request: gr.Request) -> tuple[Any, ...]:
         """-> chooser, state, feed, acting, administration, fetch."""
-        account = account_of(request)
         try:
-            office = seat(self._office, account)
-            names = [door.name for door in office.doors()]
-            role = office.own_account(account).role
-            fetch = self._fetch(account) if role is AccountRole.ADMINISTRATOR else ""
+            _, names, role = at_desk(self._office, request)
+            fetch = self._fetch(account_of(request)) if role is AccountRole.ADMINISTRATOR else ""
         except LatchkeyError as error:
             return gr.skip(), markup.note(str(error), "bad"), "", gr.skip(), gr.skip(), ""
         chooser = gr.update(choices=names, value=names[0] if names else None, visible=len(names) > 1)
@@ -52,7 +58,7 @@ class DoorWork:
     def unlock(self, name: str | None, reason: str, request: gr.Request) -> tuple[str, Any]:
         """-> answer, why."""
         if not name:
-            return markup.note("There is no door to unlock yet.", "bad"), gr.skip()
+            return markup.note("There is no door to unlock yet; an administrator can pair one.", "bad"), gr.skip()
         account = account_of(request)
         try:
             said = seat(self._office, account).unlock(name, account, given.text(reason or "", "The reason").strip())
@@ -95,7 +101,7 @@ class DoorWork:
         try:
             office = seat(self._office, account)
             office.add_door(given.text(name or "", "The name").strip(), account)
-            told = markup.note(f"{name.strip()} is made. Fetch its pairing folder now: it is given once.", "good")
+            told = markup.note(f"{str(name).strip()} is made. Fetch its pairing folder now: it is given once.", "good")
             names = [door.name for door in office.doors()]
         except LatchkeyError as error:
             return markup.note(str(error), "bad"), *[gr.skip()] * 3
@@ -107,7 +113,7 @@ class DoorWork:
         account = account_of(request)
         try:
             office = seat(self._office, account)
-            if not name or typed.strip() != name:
+            if not name or given.text(typed, "The name").strip() != name:
                 return markup.note("Type the door's name to revoke it. Nothing was changed.", "bad"), *[gr.skip()] * 3
             told = markup.note(" ".join(office.revoke_door(name, account)), "good")
             names = [door.name for door in office.doors()]
@@ -124,15 +130,16 @@ class DoorWork:
             office = seat(self._office, account_of(request))
             doors, link = office.doors(), self._office.link_sentence()
             cards = "".join(markup.door_card(door, link) for door in doors) or markup.no_door()
-            return cards, markup.events(office.events("", EVENTS_SHOWN), place=len(doors) > 1)
+            ending = "".join(markup.note(told, "warn") for told in office.web_news())
+            return ending + cards, markup.events(office.events("", EVENTS_SHOWN), place=len(doors) > 1)
         except LatchkeyError as error:
             return markup.note(str(error), "bad"), ""
 
 
-def door_tab(office: Office) -> tuple[list[Any], Callable[..., Any]]:
-    """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
+def door_tab(office: Office, tab: Any) -> tuple[list[Any], Callable[..., Any], Any]:
+    """Build the tab inside Blocks -> (components to fill at load, the function that fills them, the timer that runs
+    while somebody looks)."""
     work = DoorWork(office)
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     with gr.Row(elem_classes="lk-columns"):
         with gr.Column(scale=6, min_width=280, elem_classes="lk-stack"):
             with gr.Column(elem_classes="lk-panel"):
@@ -173,7 +180,7 @@ def door_tab(office: Office) -> tuple[list[Any], Callable[..., Any]]:
                         elem_id="lk-pair",
                     )
                     pair = gr.Button("Make it", min_width=110, elem_id="lk-pair-button")
-                fetch = html(elem_id="lk-fetch")
+                fetch = html(elem_id="lk-fetch", js_on_load=FETCHED)
                 with gr.Accordion("Revoke a door", open=False):
                     html(
                         "<p class='lk-quiet'>For one that was stolen or given away: its certificates, keys and lists "
@@ -186,13 +193,13 @@ def door_tab(office: Office) -> tuple[list[Any], Callable[..., Any]]:
             html("<h2>What happens at the doors</h2>")
             feed = html(elem_id="lk-events")
     seen = gr.State(("", ""))
-    timer = gr.Timer(TICK_S)
+    timer = gr.Timer(TICK_S, active=False)
 
-    timer.tick(work.tick, seen, [state, feed, seen], queue=False, **private)
-    gr.on([unlock.click, why.submit], work.unlock, [chosen, why], [answer, why], **private)
-    down.click(work.lock_down, [chosen, why], answer, **private)
-    release.click(work.release, [chosen, why], answer, **private)
-    look.click(work.look, chosen, glimpse, **private)
-    gr.on([pair.click, name.submit], work.pair, name, [paired, name, fetch, chosen], **private)
-    revoke.click(work.revoke, [chosen, typed], [paired, typed, fetch, chosen], **private)
-    return [chosen, state, feed, acting, administration, fetch], work.fill
+    gr.on([timer.tick, tab.select], work.tick, seen, [state, feed, seen], queue=False, **QUIET)
+    gr.on([unlock.click, why.submit], work.unlock, [chosen, why], [answer, why], **QUIET)
+    down.click(work.lock_down, [chosen, why], answer, **QUIET)
+    release.click(work.release, [chosen, why], answer, **QUIET)
+    look.click(work.look, chosen, glimpse, **QUIET)
+    gr.on([pair.click, name.submit], work.pair, name, [paired, name, fetch, chosen], **QUIET)
+    revoke.click(work.revoke, [chosen, typed], [paired, typed, fetch, chosen], **QUIET)
+    return [chosen, state, feed, acting, administration, fetch], work.fill, timer

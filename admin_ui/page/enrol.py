@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from admin_ui import days
-from admin_ui.page import given, markup, markup_people
+from admin_ui import days, given
+from admin_ui.page import markup, markup_people
 from admin_ui.page.api import account_of
 from admin_ui.page.arrival import arrival
 from admin_ui.page.batch import batch_panel
+from admin_ui.page.blocks import QUIET
 from admin_ui.page.keeping import keeping_panel
-from admin_ui.page.photo import File, forget_photo, photo_bytes
+from admin_ui.page.photo import File, forget_photo, photo_bytes, put_photo
 from admin_ui.page.theme import html, photo_box
 from admin_ui.roles import seat
 from admin_ui.service import Office
@@ -23,6 +23,7 @@ from admin_ui.views import LooksLike
 from firmware_config.errors import BadInput, LatchkeyError
 
 NO_CONSENT = "Have them read the text and agree, then tick the box below it. Nothing was saved."
+APPROVE = "This is the best picture that {door} has of the last three seconds. Enrol only if it is the right person."
 
 
 class EnrolWork:
@@ -46,36 +47,35 @@ class EnrolWork:
         place = gr.update(choices=names, value=names[0] if names else None)
         return doors, markup_people.consent(version, text), ticked, rule, place
 
-    def look(self, file: File, request: gr.Request) -> tuple[Any, ...]:
-        """-> verdict, confirm, status: a new photo makes what was said about the last one old; an empty place for a
-        photo does not, for that is how enrolling ends."""
+    def look(self, file: File, came_from: str, request: gr.Request) -> tuple[Any, ...]:
+        """-> verdict, confirm, status, came from: a new photo makes what was said about the last one old; an empty
+        place for a photo does not, for that is how enrolling ends. came_from: the door that has just sent it, ""."""
         hidden = gr.update(value=False, visible=False)
         if file is None:
-            return "", hidden, gr.skip()
+            return "", hidden, gr.skip(), gr.skip()
         try:
             office = seat(self._office, account_of(request))
             found, like = office.compare_photo(photo_bytes(file, self._uploads))
         except LatchkeyError as error:
-            return markup.verdict(None, str(error)), hidden, ""
+            return markup.verdict(None, str(error)), hidden, "", ""
         alike = like is not None and like.same
-        return markup.verdict(found, like=like), gr.update(value=False, visible=alike), ""
+        approve = markup.note(APPROVE.format(door=came_from), "warn") if came_from else ""
+        return markup.verdict(found, like=like), gr.update(value=False, visible=alike), approve, ""
 
-    def from_door(self, door: str | None, request: gr.Request) -> tuple[Any, Any]:
-        """-> photo, status: what the door's camera sees now, as if it had been chosen as a file."""
+    def from_door(self, door: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """-> photo, status, came from: the best picture of who stands at the door, as if it had been chosen as a
+        file. It is shown for approval; nothing is saved before somebody enrols."""
         account = account_of(request)
         try:
-            jpeg = seat(self._office, account).look_through(door or "", account)
+            office = seat(self._office, account)
+            # Gradio 6 does not send what a list shows in a tab that was opened this moment.
+            names = [one.name for one in office.doors()] if not door else [door]
+            if len(names) != 1:
+                raise BadInput("Choose the door at which the person stands, then ask again.")
+            jpeg = office.best_face(names[0], account)
         except LatchkeyError as error:
-            return gr.skip(), markup.note(str(error), "bad")
-        path = self._uploads / f"door-{secrets.token_hex(8)}.jpg"
-        path.touch(mode=0o600)
-        path.write_bytes(jpeg)
-        return str(path), ""
-
-    def sweep(self) -> None:
-        """Gradio has a copy of its own in its folder, which is erased with the form's other photos."""
-        for path in self._uploads.glob("door-*.jpg"):
-            path.unlink(missing_ok=True)
+            return gr.skip(), markup.note(str(error), "bad"), ""
+        return str(put_photo(jpeg, self._uploads)), "", names[0]
 
     def enrol(
         self,
@@ -124,7 +124,6 @@ class EnrolWork:
 def enrol_tab(office: Office, uploads: Path) -> list[tuple[list[Any], Callable[..., Any]]]:
     """Build the tab inside Blocks -> pairs of components to fill at load and the function that fills them."""
     work = EnrolWork(office, uploads)
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     with gr.Row(elem_classes="lk-columns"):
         with gr.Column(scale=6, min_width=280, elem_classes="lk-panel"):
             html("<h2>Enrol someone</h2>")
@@ -155,14 +154,16 @@ def enrol_tab(office: Office, uploads: Path) -> list[tuple[list[Any], Callable[.
                 batch = batch_panel(office, uploads)
             keeping = keeping_panel(office)
 
-    photo.change(work.look, photo, [verdict, confirm, status], preprocess=False, **private)
-    ask.click(work.from_door, place, [photo, status], **private).then(work.sweep, None, None, **private)
+    came = gr.State("")
+    # Past the queue, which would be a second request.
+    photo.change(work.look, [photo, came], [verdict, confirm, status, came], queue=False, **QUIET)
+    ask.click(work.from_door, place, [photo, status, came], show_progress_on=status, **QUIET)
     gr.on(
         [enrol.click, name.submit],
         work.enrol,
         [name, photo, doors, first, last, agreed, confirm],
         [status, enrol, confirm, photo, name, verdict, agreed, first, last],
-        preprocess=False,
-        **private,
+        show_progress_on=status,
+        **QUIET,
     )
     return [([doors, text, agreed, rule, place], work.fill), batch, keeping]

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from admin_ui import days
+from admin_ui import days, given
 from admin_ui.chronicle import EventQuery
-from admin_ui.page import given, markup, markup_events
+from admin_ui.page import markup, markup_events
 from admin_ui.page.api import account_of
+from admin_ui.page.blocks import QUIET
 from admin_ui.page.theme import html
 from admin_ui.roles import seat
 from admin_ui.sentences import AT_THE_DOOR
@@ -20,21 +21,43 @@ from firmware_config.errors import LatchkeyError
 
 TICK_S: Final = 2.0
 """Seconds between two looks: somebody reads here; the Doors tab looks every second."""
-EVENT_CLICK: Final = """
+EVENT_BUTTONS: Final = """
+const told = (button) => button && { door: button.dataset.door, event: button.dataset.event };
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-event]');
-  if (button) trigger('click', { door: button.dataset.door, event: button.dataset.event });
+  const chosen = told(event.target.closest('[data-event]'));
+  if (chosen) trigger('click', chosen);
 });
+// A new event comes in at the top, and Gradio rewrites the list in place: the button in hand would become the one of
+// another event. Whoever is on an event's button stays with the event.
+let held = null;
+const isHeld = (button) => button.dataset?.event === held.event && button.dataset.door === held.door;
+element.addEventListener('focusin', (event) => { held = told(event.target.closest('[data-event]')); });
+element.addEventListener('focusout', ({ target }) => {
+  // After what is watched below: a button that was rewritten away has not been left by anybody.
+  setTimeout(() => { if (target.isConnected && !element.contains(document.activeElement)) held = null; });
+});
+new MutationObserver(() => {
+  const hand = document.activeElement;
+  if (!held || isHeld(hand) || (hand !== document.body && !element.contains(hand))) return;
+  [...element.querySelectorAll('[data-event]')].find(isHeld)?.focus({ preventScroll: true });
+}).observe(element, { subtree: true, childList: true, attributeFilter: ['data-event', 'data-door'] });
 """
 OUTCOMES: Final = [("All", ""), ("Let in", "granted"), ("Refused", "denied"), ("Notices", "notice")]
 REASONS: Final = [("Every reason", ""), *sorted((code.replace("_", " "), str(code)) for code in AT_THE_DOOR)]
-FIELDS: Final = ("door", "person", "outcome", "reason", "first", "last")
-"""Names of a filter's values, in the download's address as in the tab."""
+FIELDS: Final = {
+    "door": "The door",
+    "person": "The person",
+    "outcome": "The outcome",
+    "reason": "The reason",
+    "first": "The first day",
+    "last": "The last day",
+}
+"""Names of a filter's values, in the download's address as in the tab, and what they are called."""
 
 
 def query_of(values: dict[str, Any], limit: int = 100) -> EventQuery:
     """What a browser says of FIELDS -> the query. Raises BadInput."""
-    text = {name: given.text(values.get(name) or "", name) for name in FIELDS}
+    text = {name: given.text(values.get(name) or "", words) for name, words in FIELDS.items()}
     return EventQuery(
         text["door"],
         text["person"],
@@ -101,22 +124,24 @@ class EventsWork:
         return markup.events(found, why=True) + more, f"<p>{link}</p>" if total else ""
 
 
-def events_tab(office: Office, tab: Any) -> tuple[list[Any], Callable[..., Any]]:
-    """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
+def events_tab(office: Office, tab: Any) -> tuple[list[Any], Callable[..., Any], Any]:
+    """Build the tab inside Blocks -> (components to fill at load, the function that fills them, the timer that runs
+    while somebody looks)."""
     work = EventsWork(office)
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     with gr.Row(elem_classes="lk-columns"):
         with gr.Column(scale=6, min_width=280, elem_classes="lk-panel"):
             html("<h2>What happened</h2>")
             with gr.Row(elem_classes="lk-inline lk-filters"):
-                door = gr.Dropdown(label="Door", choices=[("Every door", "")], value="", min_width=130)
+                door = gr.Dropdown(
+                    label="Door", choices=[("Every door", "")], value="", min_width=130, elem_id="lk-events-door"
+                )
                 outcome = gr.Dropdown(label="Outcome", choices=OUTCOMES, value="", min_width=130, elem_id="lk-outcome")
                 reason = gr.Dropdown(label="Reason", choices=REASONS, value="", min_width=130, elem_id="lk-reason")
             with gr.Row(elem_classes="lk-inline lk-filters"):
                 person = gr.Textbox(label="Person", max_lines=1, min_width=130, elem_id="lk-event-person")
                 first = gr.DateTime(label="From", include_time=False, type="string", min_width=130, elem_id="lk-from")
                 last = gr.DateTime(label="To", include_time=False, type="string", min_width=130, elem_id="lk-to")
-            listed = html(elem_id="lk-all-events", js_on_load=EVENT_CLICK)
+            listed = html(elem_id="lk-all-events", js_on_load=EVENT_BUTTONS)
             link = html(elem_id="lk-events-csv")
         with gr.Column(scale=5, min_width=280, elem_classes="lk-stack"):
             with gr.Column(elem_classes="lk-panel"):
@@ -139,10 +164,9 @@ def events_tab(office: Office, tab: Any) -> tuple[list[Any], Callable[..., Any]]
         return work.show(door, person, outcome, reason, first, last, request=request)
 
     triggers = [door.change, person.input, outcome.change, reason.change, first.change, last.change, tab.select]
-    gr.on(triggers, show, asked, [listed, link], preprocess=False, trigger_mode="always_last", **private)
-    timer.tick(work.tick, [*asked, seen], [listed, link, seen], queue=False, **private)
-    # Nobody is told every two seconds what nobody looks at.
-    tab.select(lambda: gr.Timer(active=True), None, timer, **private)
-    listed.click(work.why, None, why, **private)
-    verify.click(work.verify, None, whole, **private)
-    return [door, listed, link], work.fill
+    at_once = {**QUIET, "queue": False}
+    gr.on(triggers, show, asked, [listed, link], trigger_mode="always_last", **at_once)
+    timer.tick(work.tick, [*asked, seen], [listed, link, seen], **at_once)
+    listed.click(work.why, None, why, **QUIET)
+    verify.click(work.verify, None, whole, **QUIET)
+    return [door, listed, link], work.fill, timer

@@ -7,8 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from admin_ui.page import given, markup
-from admin_ui.page.api import account_of
+from admin_ui import given
+from admin_ui.page import markup
+from admin_ui.page.api import account_of, at_desk
+from admin_ui.page.blocks import QUIET
 from admin_ui.page.theme import html
 from admin_ui.roles import AccountRole, seat
 from admin_ui.service import Office
@@ -29,11 +31,9 @@ class KeepingWork:
 
     def fill(self, request: gr.Request) -> tuple[Any, ...]:
         """-> panel, keep, text."""
-        account = account_of(request)
         try:
-            office = seat(self._office, account)
-            administers = office.own_account(account).role is AccountRole.ADMINISTRATOR
-            return gr.update(visible=administers), office.photo_rule(), office.consent_text()[1]
+            office, _, role = at_desk(self._office, request)
+            return gr.update(visible=role is AccountRole.ADMINISTRATOR), office.photo_rule(), office.consent_text()[1]
         except LatchkeyError:
             return gr.update(visible=False), gr.skip(), gr.skip()
 
@@ -41,9 +41,10 @@ class KeepingWork:
         """-> status, keep."""
         account = account_of(request)
         try:
-            return markup.note(seat(self._office, account).keep_photos(on is True, account), "good"), gr.skip()
+            told = seat(self._office, account).keep_photos(given.truth(on, "The switch"), account)
+            return markup.note(told, "good"), gr.skip()
         except LatchkeyError as error:
-            return markup.note(str(error), "bad"), not on
+            return markup.note(str(error), "bad"), on is False
 
     def write(self, text: str, request: gr.Request) -> str:
         """-> status."""
@@ -58,13 +59,12 @@ class KeepingWork:
 def keeping_panel(office: Office) -> tuple[list[Any], Callable[..., Any]]:
     """Build it -> (components to fill at load, the function that fills them)."""
     work = KeepingWork(office)
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     with gr.Column(elem_classes="lk-panel", visible=False) as panel:
         html(f"<h2>What is kept of people</h2>{SWITCHED}")
         keep = gr.Checkbox(label="Keep the face of each enrolment photo, sealed", elem_id="lk-keep-photos")
         text = gr.Textbox(label="Text that people agree to", lines=4, max_lines=10, elem_id="lk-consent-edit")
         write = gr.Button("Put this text in force", elem_id="lk-consent-write")
         status = html(elem_id="lk-keeping-status")
-    keep.input(work.keep, keep, [status, keep], **private)
-    write.click(work.write, text, status, **private)
+    keep.input(work.keep, keep, [status, keep], **QUIET)
+    write.click(work.write, text, status, **QUIET)
     return [panel, keep, text], work.fill

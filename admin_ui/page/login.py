@@ -1,11 +1,9 @@
-"""Login: form, throttle, one-time code, signed session cookie. The office says whether a password is right."""
+"""Login: form, one-time code, signed session cookie. The office says whether a password is right."""
 
 from __future__ import annotations
 
 import html
 import threading
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -17,56 +15,49 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from admin_ui.service import Office
 from admin_ui.sessions import SESSION_S, SessionBook
+from admin_ui.store import utc_now
+from admin_ui.tries import by_account, by_address
 from firmware_config.errors import LatchkeyError
 
 COOKIE: Final = "latchkey_session"
 TICKET_S: Final = 300
 """Seconds between password and one-time code: time to find the telephone."""
-FREE_TRIES: Final = 5
-"""Wrong passwords from one address before it has to wait: a person mistypes twice, seldom five times."""
-LONGEST_WAIT_S: Final = 60.0
-ADDRESSES_KEPT: Final = 4096
-"""Addresses remembered at once; the oldest is forgotten, so that memory stays bounded."""
 HASHES_AT_ONCE: Final = 2
 """argon2 takes 64 MiB a check: strangers must not make the page take gigabytes."""
 
 _PAGE: Final = Template((Path(__file__).parent / "login.html").read_text(encoding="utf-8"))
-_CODE_PAGE: Final = Template((Path(__file__).parent / "code.html").read_text(encoding="utf-8"))
 
 
-class Throttle:
-    """Makes guessing slow. Pure but for its lock; `now` is monotonic seconds, handed in.
+@dataclass(frozen=True)
+class LoginForm:
+    """What the login page asks for. fields: HTML with `$name` where a value is filled in."""
 
-    Rules:
-    - counted by address, not by account: nobody can lock the manager out by failing in their name;
-    - the first FREE_TRIES failures cost nothing, each further one doubles the wait, from 1 s to LONGEST_WAIT_S;
-    - a try during the wait is refused unread and does not lengthen the wait;
-    - a right password forgets the address.
-    """
+    action: str
+    greeting: str
+    fields: Template
 
-    def __init__(self) -> None:
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def wait_s(self, address: str, now: float) -> float:
-        """Seconds until this address may try again; 0 when it may now."""
-        with self._lock:
-            count, last = self._failures.get(address, (0, now))
-        if count < FREE_TRIES:
-            return 0.0
-        pause = min(2.0 ** (count - FREE_TRIES), LONGEST_WAIT_S)
-        return max(0.0, last + pause - now)
-
-    def failed(self, address: str, now: float) -> None:
-        with self._lock:
-            count, _ = self._failures.pop(address, (0, now))
-            self._failures[address] = (count + 1, now)
-            while len(self._failures) > ADDRESSES_KEPT:
-                self._failures.popitem(last=False)
-
-    def succeeded(self, address: str) -> None:
-        with self._lock:
-            self._failures.pop(address, None)
+PASSWORD_FORM: Final = LoginForm(
+    "/login",
+    "Who may come in, and why. Log in to look after your doors.",
+    Template(
+        '<label for="account">Account</label>'
+        '<input id="account" name="account" value="$account" autocomplete="username" autocapitalize="none" required '
+        'autofocus><label for="password">Password</label>'
+        '<input id="password" name="password" type="password" autocomplete="current-password" required>'
+        '<button type="submit">Log in</button>'
+    ),
+)
+CODE_FORM: Final = LoginForm(
+    "/login/code",
+    "Your account asks for a code besides the password.",
+    Template(
+        '<input type="hidden" name="ticket" value="$ticket"><label for="code">Code of your authenticator app</label>'
+        '<input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="12" required '
+        'autofocus><button type="submit">Log in</button>'
+        '<p class="lk-quiet">Lost the telephone? An administrator can switch the codes off.</p>'
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -119,17 +110,18 @@ def _unsigned(signer: URLSafeTimedSerializer, text: str, max_age: int) -> str:
 
 def login_page(sentence: str = "", account: str = "", status: int = 200) -> HTMLResponse:
     """The form, with what went wrong above it."""
-    return _page(_PAGE, sentence, status, account=account)
+    return _page(PASSWORD_FORM, sentence, status, account=account)
 
 
 def code_page(ticket: str, sentence: str = "", status: int = 200) -> HTMLResponse:
     """The second form: the code of the authenticator app."""
-    return _page(_CODE_PAGE, sentence, status, ticket=ticket)
+    return _page(CODE_FORM, sentence, status, ticket=ticket)
 
 
-def _page(form: Template, sentence: str, status: int, **values: str) -> HTMLResponse:
+def _page(form: LoginForm, sentence: str, status: int, **values: str) -> HTMLResponse:
     alert = f'<p class="lk-alert" role="alert">{html.escape(sentence)}</p>' if sentence else ""
-    text = form.substitute(alert=alert, **{name: html.escape(value, quote=True) for name, value in values.items()})
+    fields = form.fields.substitute({name: html.escape(value, quote=True) for name, value in values.items()})
+    text = _PAGE.substitute(action=form.action, greeting=form.greeting, alert=alert, fields=fields)
     return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store"})
 
 
@@ -139,27 +131,25 @@ class Door:
     def __init__(self, office: Office, sessions: Sessions) -> None:
         self._office = office
         self._sessions = sessions
-        self._by_address = Throttle()
-        # Who sends codes has the password: counting them by account locks nobody out who has not lost it.
-        self._by_account = Throttle()
+        self._tries = office.tries
         self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
 
     def password(self, address: str, account: str, password: str) -> Response:
-        account = account.strip()
-        wait = self._by_address.wait_s(address, time.monotonic())
-        if wait > 0:
-            return _later(login_page(_too_many(wait), account, 429), wait)
+        account, who = account.strip(), [by_address(address)]
         try:
+            wait = self._tries.begin(who, utc_now())
+            if wait > 0:
+                return _later(login_page(_too_many(wait), account, 429), wait)
             with self._hashing:
                 right = self._office.check_password(account, password)
             if right and self._office.wants_code(account):
+                self._tries.half(who)
                 return code_page(self._sessions.ticket(account))
             if right:
-                self._by_address.succeeded(address)
+                self._tries.right(who)
                 return self._let_in(account, address)
         except LatchkeyError as error:
             return login_page(str(error), account, 503)
-        self._by_address.failed(address, time.monotonic())
         sentence = (
             "That account and password do not go together. Check both; whoever runs this machine can set a "
             "new password with `latchkey-admin password`."
@@ -170,19 +160,16 @@ class Door:
         account = self._sessions.ticket_account(ticket)
         if not account:
             return login_page("That took too long. Type the password once more.", status=401)
-        now = time.monotonic()
-        wait = max(self._by_address.wait_s(address, now), self._by_account.wait_s(account, now))
-        if wait > 0:
-            return _later(code_page(ticket, _too_many(wait), 429), wait)
+        who = [by_address(address), by_account(account)]
         try:
+            wait = self._tries.begin(who, utc_now())
+            if wait > 0:
+                return _later(code_page(ticket, _too_many(wait), 429), wait)
             if self._office.check_code(account, code):
-                self._by_address.succeeded(address)
-                self._by_account.succeeded(account)
+                self._tries.right(who)
                 return self._let_in(account, address)
         except LatchkeyError as error:
             return code_page(ticket, str(error), 503)
-        self._by_address.failed(address, now)
-        self._by_account.failed(account, now)
         sentence = "That is not the code of now, or it was used already. Type the one that the app shows next."
         return code_page(ticket, sentence, 401)
 
@@ -194,7 +181,7 @@ class Door:
             max_age=SESSION_S,
             httponly=True,
             samesite="strict",
-            secure=self._office.settings.page.secure_cookies,
+            secure=self._office.settings.page.secure_cookies or self._office.settings.page.https,
         )
         return answer
 

@@ -40,11 +40,12 @@ def note(sentence: str, kind: str = "info", *, busy: bool = False) -> str:
     return f'<div class="lk-note lk-{kind}" role="{role}">{spinner}<span>{esc(sentence)}</span></div>'
 
 
-def when(moment: datetime) -> str:
-    """An aware time as a <time> element; page.js shows it in the browser's own zone."""
+def when(moment: datetime, *, day: bool = False) -> str:
+    """An aware time as a <time> element; the page's script shows it in the browser's own zone. day: only its day."""
     utc = moment.astimezone(timezone.utc)
-    shown = utc.strftime("%d %b %H:%M")
-    return f'<time datetime="{utc.isoformat()}">{shown} UTC</time>'
+    shown = utc.strftime("%d %b %Y" if day else "%d %b %H:%M")
+    kind = ' class="lk-day"' if day else ""
+    return f'<time{kind} datetime="{utc.isoformat()}">{shown} UTC</time>'
 
 
 def header(site: str, account: str, role: str = "") -> str:
@@ -160,7 +161,7 @@ def _leaf(health: Health | None) -> str:
     """The leaf, where there is a contact that says how it is."""
     if health is None:
         return ""
-    small = " and ".join(word for word, so in (("forced", health.forced_open), ("held", health.held_open)) if so)
+    small = ", ".join(word for word, so in (("forced", health.forced_open), ("held", health.held_open)) if so)
     if health.contact == "unknown" and not small:
         return ""
     kind = "bad" if small else {"closed": "good"}.get(health.contact, "warn")
@@ -222,9 +223,9 @@ def _event(item: EventView, *, why: bool, place: bool) -> str:
         sentence = f"{sentence} By {item.by}: {item.why}" if item.why else f"{sentence} By {item.by}."
     near = f"distance {item.distance:.2f}" if item.distance is not None else ""
     scene = f"scene {item.scene}" if item.scene else ""
-    facts = " · ".join(
-        part for part in (item.door if place else "", item.reason.replace("_", " "), near, scene) if part
-    )
+    facts = " · ".join(part for part in (item.reason.replace("_", " "), near, scene) if part)
+    where = f'<span translate="no">{esc(item.door)}</span> · ' if place else ""
+    told = f"<span>{esc(facts)}</span>" if place else esc(facts)
     detail = f"<p>{esc(sentence)}</p>" if sentence else ""
     asked = (
         f' <button type="button" class="lk-ask-why" data-door="{esc(item.door)}" data-event="{esc(item.id)}" '
@@ -234,5 +235,5 @@ def _event(item: EventView, *, why: bool, place: bool) -> str:
     )
     return (
         f'<li class="lk-{kind}">{when(item.at)}<div><strong>{esc(event_title(item))}</strong>{detail}'
-        f'<span class="lk-quiet">{esc(facts)}{asked}</span></div></li>'
+        f'<span class="lk-quiet">{where}{told}{asked}</span></div></li>'
     )

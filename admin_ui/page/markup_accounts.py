@@ -71,7 +71,7 @@ def listed(accounts: Sequence[AccountView]) -> str:
     """A row each."""
     rows = "".join(
         f"<tr><th scope='row' translate='no'>{esc(one.name)}</th><td>{esc(one.role.value)}</td>"
-        f"<td>{'on' if one.codes else 'off'}</td><td>{when(one.created)}</td></tr>"
+        f"<td>{'on' if one.codes else 'off'}</td><td>{when(one.created, day=True)}</td></tr>"
         for one in accounts
     )
     head = "<tr><th scope='col'>Account</th><th scope='col'>Role</th><th scope='col'>Codes</th><th>Since</th></tr>"

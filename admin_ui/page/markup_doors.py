@@ -21,5 +21,7 @@ def fetch(doors: Sequence[str]) -> str:
     return "".join(
         f'<form class="lk-fetch" method="post" action="pairing/{esc(door)}.zip"><span>{esc(door)} waits for '
         "its pairing folder.</span><button>Fetch it, once</button></form>"
+        f'<p class="lk-quiet" hidden>The pairing folder of {esc(door)} is given. Keep it until door and '
+        "lock have it.</p>"
         for door in doors
     )

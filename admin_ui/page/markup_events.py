@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from admin_ui.chronicle import Measure, Whole, Why
-from admin_ui.page.markup import esc, event_title, note, when
+from admin_ui.page.markup import STAGE_WORDS, esc, event_title, note, when
 from firmware_config.face import FloatArray, ImageArray
 
 MEASURE_WORDS: Final = {
@@ -40,7 +40,9 @@ def why(found: Why) -> str:
         if measures
         else ""
     )
-    times = " · ".join(f"{esc(name.replace('_', ' '))} {value:.1f} ms" for name, value in event.stage_ms.items())
+    times = " · ".join(
+        f"{esc(STAGE_WORDS.get(name, name.replace('_', ' ')))} {value:.1f} ms" for name, value in event.stage_ms.items()
+    )
     return (
         f'<div class="lk-why"><h3>{esc(event_title(event))} · {esc(event.door)} · {when(event.at)}</h3>'
         f"<ul>{lines}</ul>{table}{_looked_at(found.looked, found.where)}"

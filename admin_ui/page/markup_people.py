@@ -113,7 +113,8 @@ def _person(person: PersonView, now: datetime) -> str:
     doors = ", ".join(person.doors) or "no door"
     return (
         f"<li>{face(person)}<div><strong translate='no'>{esc(person.name)}</strong>"
-        f'<span class="lk-quiet">{esc(doors)} · since {when(person.created)}</span>{badges(person, now)}</div>'
+        f'<span class="lk-quiet">{esc(doors)} · since {when(person.created, day=True)}</span>'
+        f"{badges(person, now)}</div>"
         f'<button type="button" class="lk-open" data-person="{esc(person.id)}" '
         f'aria-label="Open {esc(person.name)}">Open</button></li>'
     )
@@ -122,7 +123,7 @@ def _person(person: PersonView, now: datetime) -> str:
 def card(person: PersonView, now: datetime) -> str:
     """One person, above what can be done about them."""
     agreed = (
-        f"Agreed to version {person.consent_version} of the text on {when(person.consent_at)}."
+        f"Agreed to version {person.consent_version} of the text on {when(person.consent_at, day=True)}."
         if person.consent_at is not None
         else "No consent is recorded."
     )
@@ -134,7 +135,7 @@ def card(person: PersonView, now: datetime) -> str:
     )
     return (
         f'<div class="lk-person">{face(person)}<div><h2 translate="no">{esc(person.name)}</h2>{badges(person, now)}'
-        f'<p class="lk-quiet">Enrolled {when(person.created)} from {photos}.{gain} {agreed}</p>'
+        f'<p class="lk-quiet">Enrolled {when(person.created, day=True)} from {photos}.{gain} {agreed}</p>'
         f'<p><a class="lk-link" href="person/{esc(person.id)}.json" download>Download all that is kept of them</a></p>'
         "</div></div>"
     )
@@ -143,4 +144,4 @@ def card(person: PersonView, now: datetime) -> str:
 def _span(first: datetime | None, last: datetime | None) -> str:
     if first is None and last is None:
         return ""
-    return f"{days.first_day(first) or 'now'} to {days.last_day(last) or 'no end'}"
+    return f"from {days.first_day(first) or 'now'} to {days.last_day(last) or 'no end'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from admin_ui.evidence import DAYS, LISTED, PER_VISITS
 from admin_ui.exhibits import Evidence, Expected, Replay
-from admin_ui.page.markup import esc, when
+from admin_ui.page.markup import esc, note, when
 from admin_ui.views import EventView
 
 
@@ -45,41 +45,58 @@ def _pair(found: Evidence) -> str:
     if found.pair is None:
         return _tile("Most alike of this door's people", "nobody yet", "with two people or more they are named here")
     pair = found.pair
-    within = pair.distance <= found.view.tau
+    within = pair.distance <= found.pair_tau
     small = (
         f"distance {pair.distance:.2f}, within the threshold of now: add better photos of both, or lower it"
         if within
         else f"distance {pair.distance:.2f}, beyond the threshold of now"
     )
-    return _tile("Most alike of this door's people", f"{pair.one} and {pair.other}", small, "warn" if within else "")
+    names = f"{pair.one} / {pair.other}"
+    return _tile("Most alike of this door's people", names, small, "warn" if within else "", typed=True)
 
 
-def _tile(name: str, value: str, small: str, kind: str = "") -> str:
+def _tile(name: str, value: str, small: str, kind: str = "", *, typed: bool = False) -> str:
+    """typed: somebody wrote this value, so that it is the same in every language."""
+    same = ' translate="no"' if typed else ""
     return (
-        f'<div class="lk-tile lk-{kind or "none"}"><span>{esc(name)}</span><strong>{esc(value)}</strong>'
+        f'<div class="lk-tile lk-{kind or "none"}"><span>{esc(name)}</span><strong{same}>{esc(value)}</strong>'
         f"<small>{esc(small)}</small></div>"
     )
 
 
 def stops(found: Evidence) -> str:
     """What the three names stand for."""
-    told = "; ".join(
-        f"{stop.name} {stop.tau:.3f}: {_chance(stop.fpir)}{' at best, nothing stricter was measured' * stop.limited}"
+    told = "".join(
+        f"<li>{stop.name} {stop.tau:.3f}: {chance(stop.chance)}"
+        f"{' at best, nothing stricter was measured' * stop.limited}</li>"
         for stop in found.stops
     )
-    return f'<p class="lk-quiet">One picture of a stranger opens: {esc(told)}.</p>'
+    return f'<p class="lk-quiet">One picture of a stranger opens:</p><ul class="lk-chances">{told}</ul>'
 
 
-def _chance(rate: float) -> str:
-    return f"1 in {round(1 / rate):,}"
+def chance(rate: float) -> str:
+    """Of an error, to two significant digits: 9.7e-5 -> "1 in 10,000", 1.3e-4 -> "1 in 7,700"."""
+    if rate <= 0:
+        return "practically never"
+    return f"1 in {float(f'{1 / rate:.2g}'):,.0f}"
 
 
 def source(found: Evidence) -> str:
     """Below the picture."""
     follows = " It follows the number of people at this door until somebody sets it." if found.follows else ""
+    since = (
+        f"<p class='lk-quiet'>What another encoder measured, before this time, is left out: {when(found.since)}</p>"
+        if found.since is not None
+        else ""
+    )
+    carried = (
+        f"The door runs {found.carried_by} with the list of the encoder before it. What is drawn was measured between "
+        "the two, and so is every distance here."
+    )
     return (
+        f"{note(carried) if found.carried_by else ''}"
         f'<p class="lk-quiet">The dashed line is what runs now.{follows} The bars are this door\'s '
-        f"visits of the last {DAYS} days.</p>"
+        f"visits of the last {DAYS} days.</p>{since}"
         f'<p class="lk-quiet">Measured on: {esc(found.view.source)}</p>'
     )
 
@@ -99,11 +116,15 @@ def replay(seen: Replay) -> str:
     )
 
 
+def _who(event: EventView) -> str:
+    return f'<strong translate="no">{esc(event.person)}</strong>' if event.person else "<strong>Somebody</strong>"
+
+
 def _changed(words: str, items: tuple[EventView, ...], total: int, kind: str) -> str:
     if not total:
         return ""
     rows = "".join(
-        f'<li class="lk-{kind}">{when(one.at)}<div><strong>{esc(one.person or "Somebody")}</strong> '
+        f'<li class="lk-{kind}">{when(one.at)}<div>{_who(one)} '
         f'<span class="lk-quiet">distance {one.distance or 0:.3f}</span></div></li>'
         for one in items
     )

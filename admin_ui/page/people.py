@@ -8,17 +8,18 @@ from typing import Any, Final
 
 import gradio as gr
 
-from admin_ui import days
-from admin_ui.page import given, markup, markup_people
-from admin_ui.page.api import account_of
+from admin_ui import days, given
+from admin_ui.page import markup, markup_people
+from admin_ui.page.api import account_of, at_desk
 from admin_ui.page.arrival import arrival
+from admin_ui.page.blocks import QUIET
 from admin_ui.page.photo import File, forget_photo, photo_bytes
 from admin_ui.page.theme import html, photo_box
 from admin_ui.roles import AccountRole, seat
 from admin_ui.service import Office
 from admin_ui.store import utc_now
 from admin_ui.views import Change, Edited, LooksUnlike, PeopleQuery, PersonView
-from firmware_config.errors import LatchkeyError
+from firmware_config.errors import BadInput, LatchkeyError
 
 ROW_CLICK: Final = """
 element.addEventListener('click', (event) => {
@@ -57,15 +58,12 @@ class PeopleWork:
 
     def fill(self, request: gr.Request) -> tuple[Any, ...]:
         """-> door filter, list, editing."""
-        account = account_of(request)
         try:
-            office = seat(self._office, account)
-            names = [door.name for door in office.doors()]
-            administers = office.own_account(account).role is AccountRole.ADMINISTRATOR
+            _, names, role = at_desk(self._office, request)
         except LatchkeyError as error:
             return gr.skip(), markup.note(str(error), "bad"), gr.skip()
         doors = gr.update(choices=[("Every door", ""), *[(name, name) for name in names]], value="")
-        return doors, self.listed("", "", "", "name", request), gr.update(visible=administers)
+        return doors, self.listed("", "", "", "name", request), gr.update(visible=role is AccountRole.ADMINISTRATOR)
 
     def open(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """-> opened id, the card's eight, status, typed."""
@@ -91,6 +89,12 @@ class PeopleWork:
             person.revision,
         )
 
+    def _opened(self, person_id: str) -> str:
+        """Which card is open is kept by the page's process; a browser may outlive it. Raises BadInput."""
+        if not person_id:
+            raise BadInput("The page was restarted meanwhile. Open this person once more; nothing was changed.")
+        return person_id
+
     def save(
         self,
         person_id: str,
@@ -107,7 +111,7 @@ class PeopleWork:
         yield markup.note("Saving.", busy=True), *[gr.skip()] * CARD
         try:
             change = office.edit_person(
-                person_id,
+                self._opened(person_id),
                 revision,
                 account,
                 name=given.text(name, "The name"),
@@ -128,7 +132,7 @@ class PeopleWork:
         account = account_of(request)
         office = seat(self._office, account)
         try:
-            change = office.suspend(person_id, not office.person(person_id).suspended, account)
+            change = office.suspend(self._opened(person_id), not office.person(person_id).suspended, account)
         except LatchkeyError as error:
             yield markup.note(str(error), "bad"), *[gr.skip()] * CARD
             return
@@ -142,7 +146,7 @@ class PeopleWork:
             return
         try:
             change = seat(self._office, account).add_photo(
-                person_id, photo_bytes(file, self._uploads), account, confirm_unlike=sure is True
+                self._opened(person_id), photo_bytes(file, self._uploads), account, confirm_unlike=sure is True
             )
         except LatchkeyError as error:
             unlike = isinstance(error, LooksUnlike)
@@ -157,7 +161,9 @@ class PeopleWork:
         account, same = account_of(request), gr.skip()
         yield markup.note("Erasing.", busy=True), same, same, same
         try:
-            change = seat(self._office, account).remove(person_id, account, given.text(typed or "", "The name"))
+            change = seat(self._office, account).remove(
+                self._opened(person_id), account, given.text(typed or "", "The name")
+            )
         except LatchkeyError as error:
             yield markup.note(str(error), "bad"), same, same, same
             return
@@ -177,7 +183,6 @@ class PeopleWork:
 def people_tab(office: Office, uploads: Path, tab: Any) -> tuple[list[Any], Callable[..., Any]]:
     """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
     work = PeopleWork(office, uploads)
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     opened, revision = gr.State(""), gr.State(1)
     with gr.Row(elem_classes="lk-columns"):
         with gr.Column(scale=6, min_width=280, elem_classes="lk-panel"):
@@ -186,7 +191,9 @@ def people_tab(office: Office, uploads: Path, tab: Any) -> tuple[list[Any], Call
                 show_label=False, placeholder="Search by name", max_lines=1, container=False, elem_id="lk-search"
             )
             with gr.Row(elem_classes="lk-inline lk-filters"):
-                door = gr.Dropdown(label="May use", choices=[("Every door", "")], value="", min_width=130)
+                door = gr.Dropdown(
+                    label="May use", choices=[("Every door", "")], value="", min_width=130, elem_id="lk-people-door"
+                )
                 state = gr.Dropdown(label="Show", choices=STATES, value="", min_width=130, elem_id="lk-state")
                 order = gr.Dropdown(label="Order", choices=ORDERS, value="name", min_width=130, elem_id="lk-order")
             removed = html(elem_id="lk-remove-status")
@@ -216,24 +223,21 @@ def people_tab(office: Office, uploads: Path, tab: Any) -> tuple[list[Any], Call
 
     asked = [search, door, state, order]
     eight = [column, card, name, doors, first, last, suspend, revision]
-    people.click(work.open, None, [opened, *eight, status, typed], **private)
+    people.click(work.open, None, [opened, *eight, status, typed], **QUIET)
+    # Past the queue, which would be a second request.
     gr.on([search.input, door.change, state.change, order.change, tab.select], work.listed, asked, people,
-          trigger_mode="always_last", **private)  # fmt: skip
-    saved = save.click(
-        work.save, [opened, revision, name, doors, first, last], [status, *eight], preprocess=False, **private
-    )
-    suspended = suspend.click(work.suspend, opened, [status, *eight], **private)
+          trigger_mode="always_last", queue=False, **QUIET)  # fmt: skip
+    saved = save.click(work.save, [opened, revision, name, doors, first, last], [status, *eight], **QUIET)
+    suspended = suspend.click(work.suspend, opened, [status, *eight], **QUIET)
     gr.on(
         [photo.change, confirm.input],
         work.add_photo,
         [opened, photo, confirm],
         [status, *eight, photo, confirm],
-        preprocess=False,
-        **private,
+        show_progress_on=status,
+        **QUIET,
     )
-    erased = gr.on(
-        [erase.click, typed.submit], work.erase, [opened, typed], [removed, column, typed, opened], **private
-    )
+    erased = gr.on([erase.click, typed.submit], work.erase, [opened, typed], [removed, column, typed, opened], **QUIET)
     for done in (saved, suspended, erased):
-        done.then(work.listed, asked, people, **private)
+        done.then(work.listed, asked, people, **QUIET)
     return [door, people, editing], work.fill

@@ -49,13 +49,14 @@ def share_words(rate: float) -> str:
     return f"1 in {1 / rate:,.0f}"
 
 
-def threshold_plot(view: ThresholdView, tau: float) -> str:
-    """Both curves, the running threshold, the chosen one, and the door's recent decisions along the axis."""
+def threshold_plot(view: ThresholdView, tau: float, span: str = "") -> str:
+    """Both curves, the running threshold, the chosen one, and the door's recent decisions along the axis. span: of what
+    time these are, for the legend; "": of the last 30 days, or the newest."""
     drawings = "".join(
         f'<div class="lk-plot-{name}">{_drawing(view, tau, size)}</div>'
         for name, size in (("wide", WIDE), ("narrow", NARROW))
     )
-    span = ", last 30 days" if view.visits else " recently"
+    span = span or (", last 30 days" if view.visits else ", recently")
     legend = (
         '<ul class="lk-legend"><li class="lk-fmr">strangers let in (FMR)</li>'
         '<li class="lk-fnmr">the right person refused (FNMR), each with its 95 % interval</li>'
@@ -149,10 +150,11 @@ def _bars(frame: Frame, ground: int, visits: Sequence[tuple[float, int, int]]) -
     bars = []
     for left, granted, denied in shown:
         x, high, low = frame.x(left), granted * unit, denied * unit
+        wide = min(width, frame.width - frame.right - x)
         for name, y, height in (("granted", ground - low - high, high), ("denied", ground - low, low)):
             if height:
                 bars.append(
-                    f'<rect class="lk-bar-{name}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
+                    f'<rect class="lk-bar-{name}" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{height:.1f}"/>'
                 )
     return bars
 

@@ -16,43 +16,33 @@ HEAD: Final = """
 <link rel="icon" type="image/svg+xml" href="key.svg">
 <meta name="color-scheme" content="light dark">
 <script src="words.js"></script>
+<script src="live.js"></script>
+<script src="away.js"></script>
 <script>
 (() => {
   // Gradio changes texts in place, so what is not yet local is known by its zone, not by being new.
+  // Made once: a list of a hundred times would make two hundred of them at each step of a slider.
+  // As words.js chooses it, which may come later.
+  const kept = localStorage.getItem('lk-language') || (navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
+  const language = kept === 'zh-CN' ? 'zh-CN' : [];
+  const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+  const day = { year: 'numeric', month: 'numeric', day: 'numeric' };
+  const [whole, date, today, before] = [
+    { ...day, ...clock, second: '2-digit' },
+    { ...day, month: 'short' },
+    { ...clock, second: '2-digit' },
+    { day: 'numeric', month: 'short', ...clock },
+  ].map((style) => new Intl.DateTimeFormat(language, style));
   const local = (node) => {
+    if (!node.textContent.endsWith('UTC')) return;
     const moment = new Date(node.dateTime);
-    if (!node.textContent.endsWith('UTC') || Number.isNaN(moment.getTime())) return;
-    const today = moment.toDateString() === new Date().toDateString();
-    const clock = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
-    const style = today ? { ...clock, second: '2-digit' } : { day: 'numeric', month: 'short', ...clock };
-    const language = window.lkLanguage === 'zh-CN' ? 'zh-CN' : [];
-    node.title = moment.toLocaleString(language);
-    node.textContent = moment.toLocaleString(language, style);
+    if (Number.isNaN(moment.getTime())) return;
+    node.title = whole.format(moment);
+    const recent = moment.toDateString() === new Date().toDateString() ? today : before;
+    node.textContent = (node.classList.contains('lk-day') ? date : recent).format(moment);
   };
   new MutationObserver(() => document.querySelectorAll('time[datetime]').forEach(local))
     .observe(document.documentElement, { childList: true, characterData: true, subtree: true });
-
-  // A session that is over must not cost what somebody has typed: they log in beside this tab and go on here.
-  const plain = window.fetch;
-  window.fetch = async (...asked) => {
-    const answer = await plain(...asked);
-    const told = document.getElementById('lk-over');
-    if (answer.status === 401 && !told) {
-      const strip = document.createElement('div');
-      strip.id = 'lk-over';
-      strip.role = 'alert';
-      strip.append('Your session is over. What you typed stays here: ');
-      const link = document.createElement('a');
-      link.href = '/login';
-      link.target = '_blank';
-      link.textContent = 'log in again in a new tab';
-      strip.append(link, ', then go on.');
-      document.body.append(strip);
-    } else if (answer.ok && told) {
-      told.remove();
-    }
-    return answer;
-  };
 })();
 </script>
 """
@@ -124,7 +114,10 @@ THEME: Final = _dressed()
 
 
 def photo_box(elem_id: str, height: int) -> gr.Image:
-    """Webcam or file, handed on as it is: examine() judges bytes, not what Gradio makes of them."""
+    """Webcam or file, handed on as it is: examine() judges bytes, not what Gradio makes of them.
+
+    Whatever answers into it needs `show_progress_on` another component: Gradio takes a box that waits for an answer for
+    one that uploads, hides its photo, and asks after an upload that there is none of."""
     return gr.Image(
         label="Photo",
         show_label=False,

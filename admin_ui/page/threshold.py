@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import gradio as gr
 
+from admin_ui import given
 from admin_ui.exhibits import Evidence
-from admin_ui.page import given, markup, markup_threshold
-from admin_ui.page.api import account_of
+from admin_ui.page import markup, markup_threshold
+from admin_ui.page.api import account_of, at_desk
 from admin_ui.page.arrival import arrival
+from admin_ui.page.blocks import QUIET
 from admin_ui.page.plot import threshold_plot
 from admin_ui.page.theme import html
 from admin_ui.roles import AccountRole, seat
@@ -32,16 +34,13 @@ class ThresholdWork:
 
     def fill(self, request: gr.Request) -> tuple[Any, ...]:
         """-> chooser, buttons, then as show."""
-        account = account_of(request)
         try:
-            office = seat(self._office, account)
-            names = [door.name for door in office.doors()]
-            administers = office.own_account(account).role is AccountRole.ADMINISTRATOR
+            _, names, role = at_desk(self._office, request)
         except LatchkeyError as error:
             return gr.skip(), gr.skip(), *[gr.skip()] * (DRAWN + 5), markup.note(str(error), "bad")
         first = names[0] if names else None
         chooser = gr.update(choices=names, value=first, visible=len(names) > 1)
-        return chooser, gr.update(visible=administers), *self.show(first, request)
+        return chooser, gr.update(visible=role is AccountRole.ADMINISTRATOR), *self.show(first, request)
 
     def show(self, name: str | None, request: gr.Request) -> tuple[Any, ...]:
         """-> drawing, slider, source, stops, undo, applied tau, status: what runs now."""
@@ -92,7 +91,8 @@ class ThresholdWork:
         except LatchkeyError as error:
             yield markup.note(str(error), "bad"), gr.update(interactive=True), *[same] * (DRAWN + 5)
             return
-        yield from self._told(name, change, f"runs threshold {tau:.3f} now", request)
+        runs = seat(self._office, account).threshold(name).tau
+        yield from self._told(name, change, f"runs threshold {runs:.3f} now", request)
 
     def undo(self, name: str | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """-> as apply."""
@@ -117,7 +117,7 @@ class ThresholdWork:
         return (
             threshold_plot(found.view, tau),
             f'<p class="lk-meaning">{words}</p>',
-            markup_threshold.numbers(found, office.expected(tau, found.templates)),
+            markup_threshold.numbers(found, office.expected(tau, found.templates, door)),
             markup_threshold.replay(office.replay(door, tau)),
         )
 
@@ -125,7 +125,6 @@ class ThresholdWork:
 def threshold_tab(office: Office, tab: Any) -> tuple[list[Any], Callable[..., Any]]:
     """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
     work = ThresholdWork(office)
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     chosen = gr.Dropdown(label="Door", choices=[], visible=False, elem_id="lk-threshold-door")
     running = gr.State(1.0)
     with gr.Row(elem_classes="lk-columns"):
@@ -160,12 +159,14 @@ def threshold_tab(office: Office, tab: Any) -> tuple[list[Any], Callable[..., An
 
     drawing = [plot, meaning, numbers, replay]
     shown = [*drawing, slider, source, stops, undo, running]
-    gr.on([chosen.change, back.click], work.show, chosen, [*shown, status], **private)
-    slider.input(work.slide, [chosen, slider], [*drawing, status], trigger_mode="always_last", **private)
+    # What is answered in a moment goes past the queue, which would be a second request.
+    at_once = {**QUIET, "queue": False}
+    gr.on([chosen.change, back.click], work.show, chosen, [*shown, status], **at_once)
+    slider.input(work.slide, [chosen, slider], [*drawing, status], trigger_mode="always_last", **at_once)
     # The newest events are drawn when somebody looks; a threshold that was moved and not yet applied stays.
-    tab.select(work.slide, [chosen, slider], [*drawing, status], **private)
+    tab.select(work.slide, [chosen, slider], [*drawing, status], **at_once)
     for name, button in zip(STOP_NAMES, named, strict=True):
-        button.click(work.stop, [gr.State(name), chosen], [slider, *drawing, status], **private)
-    apply.click(work.apply, [chosen, slider], [status, apply, *shown], **private)
-    undo.click(work.undo, chosen, [status, apply, *shown], **private)
+        button.click(work.stop, [gr.State(name), chosen], [slider, *drawing, status], **at_once)
+    apply.click(work.apply, [chosen, slider], [status, apply, *shown], **QUIET)
+    undo.click(work.undo, chosen, [status, apply, *shown], **QUIET)
     return [chosen, buttons, *shown, status], work.fill

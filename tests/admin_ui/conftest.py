@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -31,9 +32,15 @@ from firmware_config.messages import encode
 from firmware_config.pairing import load_door
 from firmware_config.roster import Roster, open_roster
 from firmware_config.settings import AdminSettings, BrokerSettings
+from tests.admin_ui.real_door import RealDoor
 from tests.admin_ui.toys import png, toy_calibration, toy_onnx
-from tests.brokers import free_port
+from tests.brokers import Mosquitto, free_port
 from tests.postgres import Postgres, rows_of
+from tests.waiting import until
+
+PATIENCE_S: Final = 20.0
+"""With a door that shares two cores and a disk with the other lanes of tests: it syncs a record before it looks at the
+next ask. What the page itself waits is in test_best_face.py, and real pages wait it in every test of a browser."""
 
 MakeBundle = Callable[..., bytes]
 MakeOffice = Callable[..., Office]
@@ -229,3 +236,44 @@ def ada(office: Office, photo: Callable[..., bytes]) -> str:
     person = office.enrol("Ada Lovelace", photo(1), [], "boss").person
     assert person is not None
     return person.id
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """Without persistence: a restart forgets everything that was retained."""
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def connected(make_office: MakeOffice, broker: Mosquitto) -> Office:
+    """An office at a broker, with the door `front`; photos are kept."""
+    made = make_office(broker.settings)
+    made.add_door("front", "test")
+    made.keep_photos(True, "test")
+    made.start()
+    assert made.link.wait_connected(10)
+    return made
+
+
+@pytest.fixture
+def door(connected: Office, tmp_path: Path) -> Iterator[RealDoor]:
+    """Paired with the connected office, not started."""
+    state = connected.settings.state
+    made = RealDoor(state / "pairings" / "front", tmp_path / "door", state / "default.latchkey")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def running(connected: Office, door: RealDoor, monkeypatch: pytest.MonkeyPatch) -> RealDoor:
+    """Started, and in step with the connected office."""
+    for figure in ("ANSWER_TIMEOUT_S", "CHALLENGE_WAIT_S"):
+        monkeypatch.setattr(f"admin_ui.link.{figure}", PATIENCE_S)
+    door.start()
+    assert until(lambda: connected.door("front").online and connected.door("front").in_step)
+    daemon = door.daemon
+    assert daemon is not None
+    assert until(lambda: daemon._link.lock.alive)
+    assert until(lambda: not connected.door("front").problems), connected.door("front").problems
+    return door

@@ -32,6 +32,8 @@ class RealDoor:
         )
         self.camera = StagedCamera()
         self.embedding: FloatArray | None = None
+        self.box: tuple[float, float, float, float] | None = None
+        """Where the camera's face is; None where it shows none."""
         self.relay = SimulatedRelay(say=lambda _line: None)
         self.daemon: Daemon | None = None
         self._running: list[tuple[Callable[[], None], threading.Thread]] = []
@@ -39,7 +41,8 @@ class RealDoor:
     def _look(self, frame: Frame, active: Active) -> Seen:
         shown = self.embedding
         match = active.gallery.nearest(shown) if shown is not None and active.gallery is not None else None
-        return Seen(Observation(frame.captured_at, frame.sequence, None, match, face=shown is not None), {"match": 1.0})
+        seen = Observation(frame.captured_at, frame.sequence, None, match, face=shown is not None)
+        return Seen(seen, {"match": 1.0}, box=self.box)
 
     def _holdings(self, settings: DoorSettings, pairing: DoorPairing) -> Holdings:
         assert settings.models is not None

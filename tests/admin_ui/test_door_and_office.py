@@ -33,43 +33,8 @@ TOPICS = Topics("home", "front")
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """Without persistence: a restart forgets everything that was retained."""
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
-def office(make_office: Callable[..., Office], broker: Mosquitto) -> Office:
-    """Connected, with the door `front`."""
-    made = make_office(broker.settings)
-    made.add_door("front", "test")
-    made.keep_photos(True, "test")
-    made.start()
-    assert made.link.wait_connected(10)
-    return made
-
-
-@pytest.fixture
-def door(office: Office, tmp_path: Path) -> Iterator[RealDoor]:
-    """Paired, not started."""
-    made = RealDoor(
-        office.settings.state / "pairings" / "front", tmp_path / "door", office.settings.state / "default.latchkey"
-    )
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def running(office: Office, door: RealDoor) -> RealDoor:
-    """Started, and in step with the office."""
-    door.start()
-    assert until(lambda: office.door("front").online and office.door("front").in_step)
-    daemon = door.daemon
-    assert daemon is not None
-    assert until(lambda: daemon._link.lock.alive)
-    assert until(lambda: not office.door("front").problems), office.door("front").problems
-    return door
+def office(connected: Office) -> Office:
+    return connected
 
 
 def test_enrolled_person_reaches_the_door_and_the_page_sees_it(office: Office, running: RealDoor, photo: Photo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,9 +10,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from admin_ui import tune
+from admin_ui import evidence, tune
 from admin_ui.enrol import Known
 from admin_ui.evidence import expected, nearest_pair, stops
+from admin_ui.page.markup_threshold import chance
 from admin_ui.service import Office
 from admin_ui.store import utc_now
 from admin_ui.views import DoorOffline
@@ -20,6 +22,7 @@ from firmware_config.errors import BadInput
 from firmware_config.face import distance
 from tests.admin_ui.happenings import Happenings
 from tests.admin_ui.toys import toy_calibration
+from tests.waiting import until
 
 CALIBRATION = toy_calibration()
 
@@ -60,6 +63,23 @@ def test_stops_grow_stricter_with_their_names_and_with_the_people() -> None:
     assert all(one.tau < other.tau for one, other in zip(many, few, strict=True))
     for stop in few:
         assert CALIBRATION.fmr_at(stop.tau) <= stop.fpir * 1.001
+        assert stop.chance == pytest.approx(CALIBRATION.fmr_at(stop.tau))
+
+
+def test_a_stop_says_the_chance_at_its_own_place_of_the_slider() -> None:
+    """It is rounded down to a step of the slider, so rarer than its name, and for all people together."""
+    balanced = stops(CALIBRATION, 50)[1]
+    assert balanced.chance == pytest.approx(1 - (1 - CALIBRATION.fmr_at(balanced.tau)) ** 50, rel=1e-6)
+    assert balanced.chance < balanced.fpir
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(0.0, "practically never"), (1e-4, "1 in 10,000"), (9.7e-5, "1 in 10,000"), (1.3e-4, "1 in 7,700"),
+     (8.74e-6, "1 in 110,000"), (0.03, "1 in 33"), (0.7, "1 in 1")],
+)  # fmt: skip
+def test_a_chance_has_two_significant_digits(rate: float, words: str) -> None:
+    assert chance(rate) == words
 
 
 def test_a_stop_that_is_stricter_than_anything_measured_says_so() -> None:
@@ -125,6 +145,22 @@ def test_everything_stands_in_one_view(office: Office, visits: Happenings, photo
     assert len(found.view.fmr_band) == len(found.view.taus)
     assert found.undo is None
     assert found.view.tau == office.door("front").tau
+
+
+def test_a_slider_never_waits_for_the_visits_to_be_read_anew(office: Office, visits: Happenings) -> None:
+    assert office.replay("front", 0.25).visits == 6
+    visits.tell(person="Ana", distance=0.2)
+    assert office.replay("front", 0.25).visits == 6, "they were read a moment ago"
+    held = office._remembered.visits["front"]
+    with office._remembered.lock:
+        old = held.read_at - 1.5 * evidence.VISITS_SECONDS
+        office._remembered.visits["front"] = dataclasses.replace(held, read_at=old)
+    assert office.replay("front", 0.25).visits == 6, "those of before, while the new ones are read"
+    assert until(lambda: office.replay("front", 0.25).visits == 7, 10)
+    visits.tell(person="Ana", distance=0.2)
+    with office._remembered.lock:
+        office._remembered.visits["front"] = dataclasses.replace(held, read_at=old - evidence.VISITS_SECONDS)
+    assert office.replay("front", 0.25).visits == 8, "after a pause the first look reads"
 
 
 def test_there_is_nothing_to_undo_on_a_new_door(office: Office) -> None:

@@ -35,7 +35,7 @@ def test_everybody_moves_to_it_without_being_enrolled_again(
     after = roster_of("front")
     verdict = office.examine(photo(1))
     assert verdict.embedding is not None
-    assert "1 templates" in change.sentence
+    assert "Templates made for it: 1." in change.sentence
     assert after.encoder_id != before.encoder_id
     assert after.generation > before.generation
     np.testing.assert_allclose(after.people[0].vectors()[0], verdict.embedding, atol=1e-6)

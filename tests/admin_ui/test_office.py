@@ -239,3 +239,19 @@ def test_a_new_page_process_finds_everything_again(
     assert again.door("front").generation == office.door("front").generation
     with pytest.raises(LooksLike):
         again.enrol("Bob", photo(1), [], "boss")
+
+
+def test_a_look_knows_everybody_of_now(office: Office, photo: Photo) -> None:
+    """What was opened for the last look serves the next one only as long as nothing was done."""
+
+    def alike() -> str:
+        return found.name if (found := office.compare_photo(photo(1))[1]) is not None else ""
+
+    assert alike() == ""
+    ana = office.enrol("Ana", photo(1), [], "boss").person
+    assert ana is not None
+    assert (alike(), alike()) == ("Ana", "Ana")
+    office.remove(ana.id, "boss")
+    assert alike() == ""
+    office.enrol("Bo", photo(1), [], "boss")
+    assert alike() == "Bo"

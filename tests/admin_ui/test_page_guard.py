@@ -9,7 +9,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from admin_ui.page import given
+from admin_ui import given
+from admin_ui.page.build import HEADER, OUTDATED, SameBuild
 from admin_ui.page.guard import OPEN_BODY_BYTES, Guard
 from admin_ui.page.login import Session
 from firmware_config.errors import BadInput
@@ -32,6 +33,14 @@ def test_a_stranger_is_read_for_64_kb_and_no_further() -> None:
     refused = stranger.post("/login", content=bytes(OPEN_BODY_BYTES + 1))
     assert (refused.status_code, "64 kB" in refused.text) == (413, True)
     assert stranger.post("/login", content=(bytes(1024) for _ in range(100))).status_code == 413
+
+
+def test_a_tab_of_another_build_is_told_to_reload_and_a_program_goes_by_names() -> None:
+    client = TestClient(SameBuild(counting, "b1"))
+    refused = client.post("/queue/join", headers={HEADER: "b0"})
+    assert (refused.status_code, refused.json()) == (409, {"detail": OUTDATED})
+    assert client.post("/queue/join", headers={HEADER: "b1"}).status_code == 200
+    assert client.post("/queue/join").status_code == 200
 
 
 def test_who_has_logged_in_may_send_a_photo() -> None:

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from admin_ui import totp
 from admin_ui.keyring import Keyring
 from admin_ui.page.guard import OPEN_PATHS
-from admin_ui.page.login import COOKIE, FREE_TRIES, LONGEST_WAIT_S, SESSION_S, Throttle
+from admin_ui.page.login import COOKIE, SESSION_S
 from admin_ui.service import Office
+from admin_ui.tries import FREE_TRIES
 from tests.page_server import ACCOUNT, PASSWORD, PageServer
 
 # The first test of the module waits for the page to start, on busy cores a minute.
@@ -130,6 +131,17 @@ def test_guessing_is_slowed_down_and_says_for_how_long(browser: httpx.Client, pa
     assert page.log_in(browser).status_code == 303
 
 
+def test_a_restart_forgets_no_guess(browser: httpx.Client, page: PageServer) -> None:
+    assert page.log_in(browser).status_code == 303
+    guess = {"account": ACCOUNT, "password": "wrong"}
+    assert [browser.post("/login", data=guess).status_code for _ in range(FREE_TRIES)] == [401] * FREE_TRIES
+    page.stop()
+    page.start()  # takes longer than the wait so far
+    assert page.log_in(browser, "wrong").status_code == 401
+    assert browser.post("/login", data=guess).status_code == 429, "the sixth, and not the first"
+    assert page.log_in(browser).status_code == 303
+
+
 def test_log_out_ends_the_session_even_for_who_kept_the_cookie(browser: httpx.Client, page: PageServer) -> None:
     page.log_in(browser)
     kept = browser.cookies[COOKIE]
@@ -164,27 +176,3 @@ def test_keys_are_not_served_to_who_is_logged_in(browser: httpx.Client, page: Pa
     assert keys
     for path in keys:
         assert browser.get(f"/gradio_api/file={path}").status_code in (403, 404), path
-
-
-def test_throttle_doubles_the_wait_up_to_a_minute() -> None:
-    throttle = Throttle()
-    waits = []
-    for _ in range(FREE_TRIES + 9):
-        throttle.failed("here", now=100.0)
-        waits.append(throttle.wait_s("here", now=100.0))
-    assert waits[: FREE_TRIES - 1] == [0.0] * (FREE_TRIES - 1)
-    assert waits[FREE_TRIES - 1 : FREE_TRIES + 3] == [1.0, 2.0, 4.0, 8.0]
-    assert waits[-1] == LONGEST_WAIT_S
-    assert throttle.wait_s("elsewhere", now=100.0) == 0.0
-    assert throttle.wait_s("here", now=100.0 + LONGEST_WAIT_S) == 0.0
-
-
-def test_throttle_forgets_after_success_and_stays_small() -> None:
-    throttle = Throttle()
-    for number in range(20_000):
-        throttle.failed(str(number), now=0.0)
-    assert len(throttle._failures) <= 4096
-    for _ in range(FREE_TRIES):
-        throttle.failed("here", now=0.0)
-    throttle.succeeded("here")
-    assert throttle.wait_s("here", now=0.0) == 0.0

@@ -6,21 +6,26 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from admin_ui.service import Office
 from device.demo_camera import HEIGHT, WIDTH
 from firmware_config.face import ImageArray
 from tests.brokers import Mosquitto
+from tests.browser.complaints import Complaints
 from tests.page_server import PageServer
 
+OpenPage = Callable[..., Page]
+LONG_MS = 30_000
+"""Milliseconds: two cores run broker, page, door and browser at once."""
 WEBCAM_PERSON = 31
 """An AT&T person that no encoder is trained on."""
 DEMO = f"demo:?owners={WEBCAM_PERSON}&strangers=1-5&photos=1"
@@ -77,19 +82,24 @@ class Building:
         self.folder = folder
         self.broker = broker
         self.page = PageServer(folder, broker_url=broker.settings.url)
-        office = Office(self.page.settings)
-        try:
-            self.pairing = office.add_door("front", "test")
-        finally:
-            office.stop()
         self.leaf = folder / "leaf"
         """Contact and exit button: a pipe that the simulated lock makes and obeys."""
-        self.settings = folder / "door.toml"
-        self.settings.write_text(
-            f'pairing = "{self.pairing / "door"}"\nstate = "{folder / "door"}"\n[camera]\nsource = "{camera}"\n',
+        self._running: list[subprocess.Popen[bytes]] = []
+        self.pairing, self.settings = self._pair("front", camera)
+
+    def _pair(self, name: str, camera: str) -> tuple[Path, Path]:
+        """-> pairing folder and door.toml of a new door."""
+        office = Office(self.page.settings)
+        try:
+            pairing = office.add_door(name, "test")
+        finally:
+            office.stop()
+        settings = self.folder / f"{name}.toml"
+        settings.write_text(
+            f'pairing = "{pairing / "door"}"\nstate = "{self.folder / name}"\n[camera]\nsource = "{camera}"\n',
             encoding="utf-8",
         )
-        self._running: list[subprocess.Popen[bytes]] = []
+        return pairing, settings
 
     def start(self) -> None:
         self.page.start()
@@ -102,6 +112,25 @@ class Building:
     def stop_door(self) -> None:
         self._end(self.door)
         self._running.remove(self.door)
+
+    @contextmanager
+    def another_door(self, name: str) -> Iterator[None]:
+        """It runs beside `front`, with a camera of its own, and is revoked at the end."""
+        pairing, settings = self._pair(name, DEMO)
+        processes = [
+            self.run("lock", "--simulate", "--pairing", str(pairing / "lock")),
+            self.run("run", "--settings", str(settings)),
+        ]
+        yield
+        for process in reversed(processes):
+            self._end(process)
+            self._running.remove(process)
+        office = Office(self.page.settings)
+        try:
+            office.revoke_door(name, "test")
+        finally:
+            office.stop()
+        shutil.rmtree(self.folder / name)
 
     def run(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "device.cli", *arguments]
@@ -149,3 +178,39 @@ def chromium(webcam: Path) -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    """Of all pages that the test opens. At the end there is none."""
+    heard = Complaints()
+    yield heard
+    heard.check()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, building: Building, complaints: Complaints) -> Iterator[OpenPage]:
+    """open_page(**settings of browser.new_context) -> a page in a context of its own, watched and closed at the end."""
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> Page:
+            context = chromium.new_context(**settings)
+            stack.callback(context.close)
+            complaints.watch(context, building.page.url)
+            page = context.new_page()
+            page.set_default_timeout(LONG_MS)
+            return page
+
+        yield make
+
+
+@pytest.fixture
+def desk(open_page: OpenPage, building: Building, complaints: Complaints) -> Iterator[Page]:
+    """A logged-in page. At the end nothing was asked of anybody outside, nothing failed, and the console has no
+    error."""
+    from tests.browser import hands  # it needs Building
+
+    page = open_page(viewport={"width": 1280, "height": 900}, permissions=["camera"])
+    hands.log_in(page, building)
+    yield page
+    assert complaints.asked > 10

@@ -29,6 +29,13 @@ def texts(value: object, name: str) -> list[str]:
     return [text(one, name) for one in value]
 
 
+def truth(value: object, name: str) -> bool:
+    """Raises BadInput: what a switch does may erase, so nothing but a switch's own two values moves it."""
+    if not isinstance(value, bool):
+        raise BadInput(f"{name} must be on or off. Nothing was changed.")
+    return value
+
+
 def number(value: object, name: str) -> float:
     """Raises BadInput."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_COUNT:
