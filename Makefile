@@ -75,18 +75,21 @@ lint: $(TEST)/ready
 	$(TEST)/bin/lint-imports
 	$(TEST)/bin/python -c "import device.daemon, sys; assert not {'torch','gradio','sqlalchemy'} & set(sys.modules)"
 
-# What mostly waits (for containers, for Home Assistant, for a broken wire to be mended) goes beside the rest.
-ASIDE := nspawn or homeassistant or fuzz or postgres
+# Three lanes of about a length, for a test mostly waits: for containers, Home Assistant, a browser, a broken wire.
+ASIDE := nspawn or homeassistant or fuzz or postgres or browser
+BESIDE := tests/trainer tests/benchmarks tests/device tests/replay
 
 ifeq ($(strip $(ARGS)),)
 test: lint
-	@aside=$$(mktemp); \
-	{ $(TEST)/bin/python -m pytest -m "$(ASIDE)" -o cache_dir=.pytest_cache/aside && \
-	  $(TEST)/bin/python -m tests.faults --short; } >"$$aside" 2>&1 & beside=$$!; \
+	@said=$$(mktemp -d); \
+	$(TEST)/bin/python -m pytest -m "$(ASIDE)" -o cache_dir=.pytest_cache/aside >"$$said/aside" 2>&1 & aside=$$!; \
+	{ $(TEST)/bin/python -m pytest -m "not ($(ASIDE))" -o cache_dir=.pytest_cache/beside $(BESIDE) && \
+	  $(TEST)/bin/python -m tests.faults --short; } >"$$said/beside" 2>&1 & beside=$$!; \
 	failed=0; \
-	$(TEST)/bin/python -m pytest -m "not ($(ASIDE))" || failed=$$?; \
+	$(TEST)/bin/python -m pytest -m "not ($(ASIDE))" $(BESIDE:%=--ignore=%) || failed=$$?; \
+	wait $$aside || failed=$$?; \
 	wait $$beside || failed=$$?; \
-	cat "$$aside"; rm -f "$$aside"; exit $$failed
+	cat "$$said/aside" "$$said/beside"; rm -rf "$$said"; exit $$failed
 else
 test: lint
 	$(TEST)/bin/python -m pytest $(ARGS)

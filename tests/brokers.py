@@ -53,6 +53,7 @@ class Mosquitto:
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true", "max_inflight_messages 100"]
+        lines.append("set_tcp_nodelay true")
         if os.geteuid() == 0:
             lines.append("user root")  # the test folder belongs to root then; mosquitto would drop to its own user
         if persistence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.trial import Trial
+from trainer.measuring.trial import Trial
 
 
 def known_people(people: int, photos: int, spread: float, side: int = 16, seed: int = 0) -> Trial:

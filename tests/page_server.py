@@ -72,6 +72,13 @@ class PageServer:
                 process.wait()
                 raise AssertionError(f"the page does not stop: {self.log.read_text()}") from None
 
+    def kill(self) -> None:
+        """As a power cut does: nothing is finished."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        process.kill()
+        process.wait()
+
     def _answers(self) -> bool:
         try:
             return httpx.get(f"{self.url}/healthz", timeout=1).status_code == 200

@@ -22,3 +22,10 @@ def test_listed_thresholds_have_the_rates_that_they_are_listed_for() -> None:
     for point in calibration.operating_points:
         if not point.extrapolated:
             assert calibration.fmr_at(point.tau) == pytest.approx(point.fmr, rel=0.15)
+
+
+def test_a_calibration_by_too_few_people_says_so() -> None:
+    calibration = read_bundle(BUNDLE.read_bytes(), trusted=None).calibration
+    assert calibration.doubt == ""
+    few = calibration.model_copy(update={"identities": 8})
+    assert few.doubt.startswith("Only 8 people")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from device.audit import Audit
-from device.check_kept import look_at_audit, look_at_key, look_at_state
+from device.check_kept import look_at_audit, look_at_key, look_at_roster, look_at_state
 from device.ledger import audit_key
 from device.segments import segments
-from device.shelf import AUDIT_FOLDER
+from device.shelf import AUDIT_FOLDER, ROSTER
 from firmware_config.errors import BadState
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics
 from firmware_config.pairing import DOOR_KEY, DoorPairing, load_door, write_pairing
+from firmware_config.roster import Roster, seal_roster
 from firmware_config.settings import BrokerSettings, CameraSettings, DoorSettings
+from tests.makers import POLICY, encoder_id, person
 
 
 @pytest.fixture
@@ -82,3 +85,19 @@ def test_a_state_folder_that_is_not_there_says_who_makes_it(settings: DoorSettin
     assert not look_at_state(settings).ok
     settings.state.mkdir()
     assert look_at_state(settings).ok
+
+
+def test_a_list_without_people_lets_nobody_in_and_that_is_said(settings: DoorSettings) -> None:
+    site = SigningKey.generate()
+    pairing = replace(load_door(settings.pairing), site_key=site.public)
+    topics, mia = pairing.topics, person("mia", 1)
+    for people, said in (([], "Generation 1, 0 people. Nobody is let in"), ([mia], "Generation 1, 1 people.")):
+        roster = Roster(
+            site=topics.site, door=topics.door, generation=1, encoder_id=encoder_id(), policy=POLICY, people=people
+        )
+        settings.state.mkdir(exist_ok=True)
+        (settings.state / ROSTER).write_bytes(seal_roster(roster, site, pairing.door_key))
+        found = look_at_roster(settings, pairing)
+        assert found.ok
+        assert found.sentence.startswith(said)
+        assert ("Nobody" in found.sentence) == (not people)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 
 import numpy as np
@@ -11,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from device import int8_dot
+from device import search as search_module
+from device.int8_dot import LARGE_PAGES_FROM, PROBE_ZERO, CodeProducts, ask_for_large_pages, graph
 from device.match import Gallery
-from device.search import HALF, INT8_DOT, ZERO, Coded, Search, encode
+from device.search import HALF, ZERO, Coded, Search, encode
 from firmware_config.face import FloatArray
 
 ENCODER = "e" * 64
@@ -73,27 +77,68 @@ def test_codes_that_tell_nobody_apart_leave_everybody_to_float32() -> None:
 
 
 def test_the_graph_is_one_product_of_integers() -> None:
-    graph = helper.make_graph(
-        [helper.make_node("MatMulInteger", ["codes", "probe"], ["scores"])],
+    count = 70_000
+    codes = TensorProto(name="codes", data_type=TensorProto.INT8, dims=[128, count])
+    codes.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "codes"), ("offset", "0"), ("length", str(128 * count))):
+        codes.external_data.add(key=key, value=value)
+    expected = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["probe", "codes", "zero"], ["products"])],
         "int8-dot",
-        [
-            helper.make_tensor_value_info("codes", TensorProto.UINT8, ["n", 128]),
-            helper.make_tensor_value_info("probe", TensorProto.INT8, [128, 1]),
-        ],
-        [helper.make_tensor_value_info("scores", TensorProto.INT32, ["n", 1])],
+        [helper.make_tensor_value_info("probe", TensorProto.UINT8, [1, 128])],
+        [helper.make_tensor_value_info("products", TensorProto.INT32, [1, count])],
+        [codes, helper.make_tensor("zero", TensorProto.UINT8, [], bytes([PROBE_ZERO]), raw=True)],
     )
-    assert onnx.load_from_string(INT8_DOT).graph == graph
+    written = onnx.load_from_string(graph(count))
+    assert written.graph == expected
+    assert written == helper.make_model(expected, opset_imports=[helper.make_opsetid("", 10)], ir_version=8)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 300))
+def test_products_are_those_of_whole_numbers(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(ZERO - HALF, ZERO + HALF + 1, (count, 128)).astype(np.uint8)
+    probe = rng.integers(-63, 64, 128).astype(np.int8)
+    expected = (codes.astype(np.int64) - ZERO) @ probe.astype(np.int64)
+    assert np.array_equal(CodeProducts(codes).with_probe(probe), expected)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("probe", [63, -63])
+def test_the_largest_sums_do_not_clip(sign: int, probe: int) -> None:
+    codes = np.full((9, 128), ZERO + sign * HALF, np.uint8)
+    products = CodeProducts(codes).with_probe(np.full(128, probe, np.int8))
+    assert products.tolist() == [128 * sign * HALF * probe] * 9
 
 
 @pytest.mark.parametrize("value", [1, -1])
-def test_the_largest_sums_do_not_clip(value: int) -> None:
+def test_a_probe_at_the_ends_of_the_codes_finds_its_own(value: int) -> None:
     rows = np.full((9, 128), 1 / np.sqrt(128), np.float32)
     rows[1:] *= np.where(np.arange(128) % 2, 1, -1).astype(np.float32)
     search = Search(rows, np.arange(9), encode(rows))
     probe = rows[0] * np.float32(value)
-    scores = search._score(np.full(128, 127 * value, np.int8))
-    assert scores[0] == 128 * (ZERO + HALF) * 127 * value
     assert search.two_nearest(probe)[1] == pytest.approx(1.0 if value > 0 else 0.0, abs=1e-5)
+
+
+@given(st.lists(st.integers(-50, 50), min_size=3, max_size=40), st.integers(0, 30))
+def test_whoever_is_not_far_behind_the_second_is_kept(scores: list[int], width: int) -> None:
+    """In blocks of three, so that the second is in the first's block, in another, or in the last, short one."""
+    second = sorted(scores)[-2]
+    expected = [place for place, score in enumerate(scores) if score >= second - width]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search_module, "BLOCK", 3)
+        assert search_module._within(np.array(scores, np.int32), width).tolist() == expected
+
+
+def test_large_pages_are_advice_that_leaves_what_is_there() -> None:
+    memory = mmap.mmap(-1, 2 * LARGE_PAGES_FROM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    held = np.frombuffer(memory, np.uint8)
+    held[::4096] = np.arange(len(held) // 4096) % 251
+    middle = held.ctypes.data + len(held) // 2
+    assert any(begin <= middle < begin + size for begin, size in int8_dot._large_pieces())
+    ask_for_large_pages()
+    assert np.array_equal(held[::4096], np.arange(len(held) // 4096) % 251)
 
 
 def test_lists_are_swapped_while_matching_goes_on() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from device.camera import open_camera, read_frames
-from device.sources import Kind, parse_source
+from device.sources import Kind, open_source, parse_source
 from firmware_config.errors import BadInput
 from firmware_config.settings import CameraSettings
 from tests.pictures import view
@@ -171,3 +171,39 @@ def test_wrong_sources_are_explained(text: str, complaint: str) -> None:
 
 def test_passwords_are_not_shown() -> None:
     assert str(parse_source("rtsp://admin:secret@cam.local/1")) == "rtsp://***@cam.local/1"
+
+
+class StubbornDriver:
+    """A V4L2 driver that takes the pixel format it likes, and another size after its first picture."""
+
+    def __init__(self, *_: object) -> None:
+        self._sizes = iter([(480, 640), (720, 1280)])
+
+    def set(self, _property: int, _value: float) -> bool:
+        return False
+
+    def get(self, property_: int) -> float:
+        return float(cv2.VideoWriter.fourcc(*"NV12")) if property_ == cv2.CAP_PROP_FOURCC else 0.0
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def grab(self) -> bool:
+        return True
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, np.zeros((*next(self._sizes), 3), np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+def test_another_pixel_format_is_told_and_another_size_is_followed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", StubbornDriver)
+    with caplog.at_level(logging.WARNING):
+        grabber = open_source(parse_source("0"), CameraSettings(source="0", format="mjpeg"))
+    assert "gives 'NV12', not the mjpeg that was asked for" in caplog.text
+    shapes = [read[0].shape for _ in range(2) if (read := grabber.read()) is not None]
+    assert shapes == [(480, 640, 3), (720, 1280, 3)]

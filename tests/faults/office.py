@@ -19,7 +19,7 @@ from firmware_config.settings import BrokerSettings
 TOPICS = Topics("faults", "front")
 
 
-def _none_is_needed() -> Calibration:
+def _none_is_needed(_encoder_id: str) -> Calibration:
     raise AssertionError("no threshold of the bench follows a gallery")
 
 
@@ -30,9 +30,9 @@ class Office:
         self.keyring = Keyring.make(state)
         self.keys = self.keyring.make_door(TOPICS.door)
         self._store = open_store("", state)
-        self._model: tuple[str, bytes] = ("", b"")
+        self._model = b""
         self.desk = FrontDesk(
-            TOPICS.site, broker, self.keyring, self._store, lambda: self._model, calibration=_none_is_needed
+            TOPICS.site, broker, self.keyring, self._store, lambda _encoder_id: self._model, calibration=_none_is_needed
         )
 
     def pair(self, folder: Path, door: BrokerSettings, lock: BrokerSettings) -> None:
@@ -42,7 +42,7 @@ class Office:
 
     def enrol(self, people: list[Person], encoder_id: str, bundle: bytes, policy: Policy) -> None:
         """The door's roster, generation 1; `bundle` is the encoder that it is made with."""
-        self._model = (encoder_id, bundle)
+        self._model = bundle
         roster = Roster(
             site=TOPICS.site,
             door=TOPICS.door,

@@ -25,7 +25,7 @@ class Broker:
         """certificates: a folder with ca.crt, server.crt, server.key; None: without TLS."""
         folder.mkdir(parents=True, exist_ok=True)
         listener = f"listener {network.port}" + ("" if certificates else " 127.0.0.1")
-        lines = [listener, "allow_anonymous true", "max_inflight_messages 100"]
+        lines = [listener, "allow_anonymous true", "max_inflight_messages 100", "set_tcp_nodelay true"]
         lines += ["persistence true", f"persistence_location {folder}/", "autosave_interval 1"]
         if os.geteuid() == 0:
             lines.append("user root")

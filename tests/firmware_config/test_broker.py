@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -54,19 +55,66 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto
 
 def test_a_broker_keeps_nothing_for_whoever_is_away(tmp_path: Path, connect: Connect) -> None:
     heard: list[bytes] = []
+    passed: list[bytes] = []
     with Mosquitto(tmp_path) as broker:
         page = connect(broker.settings, "page")
+        witness = connect(broker.settings, "witness", ("said",), lambda message: passed.append(message.payload))
+        assert witness.wait(PATIENCE_S)
         for word in (b"while here", b"when back"):
             door = connect(broker.settings, "door", ("said",), lambda message: heard.append(message.payload))
             assert door.wait(PATIENCE_S)
             assert page.wait(PATIENCE_S)
-            assert until(lambda word=word: page.publish("said", word) and word in heard, PATIENCE_S)  # type: ignore[misc]
+
+            def both_hear(word: bytes = word) -> bool:
+                return page.publish("said", word) and word in heard and word in passed
+
+            assert until(both_hear, PATIENCE_S)
             door.stop()
+            passed.clear()
+            # Handed to the page's network thread, no more: only the witness tells that it reached the broker.
             assert page.publish("said", b"while away")
+            assert until(lambda: b"while away" in passed, PATIENCE_S)
     assert b"while away" not in heard
 
 
 @pytest.mark.slow
+def test_whoever_was_waited_for_hears_what_is_said_next(tmp_path: Path, connect: Connect) -> None:
+    heard: list[bytes] = []
+
+    def told() -> None:
+        time.sleep(0.5)  # the subscriptions leave only after it
+
+    with Mosquitto(tmp_path) as broker:
+        page = connect(broker.settings, "page")
+        assert page.wait(PATIENCE_S)
+        lock = Connection(
+            broker.settings,
+            "lock",
+            subscriptions=[("said", 0)],
+            on_message=lambda message: heard.append(message.payload),
+            on_connected=told,
+        )
+        lock.start()
+        try:
+            assert lock.wait(PATIENCE_S)
+            assert lock.why_down == ""
+            assert page.publish("said", b"open")
+            assert until(lambda: heard == [b"open"], PATIENCE_S)
+        finally:
+            lock.stop()
+        assert not lock.wait(0.0)
+
+
+def test_no_word_waits_until_the_one_before_it_is_acknowledged(broker: Mosquitto, connect: Connect) -> None:
+    """Nagle would keep a lock's next challenge back for 40 ms, on either side of the broker."""
+    connection = connect(broker.settings, "lock")
+    assert connection.wait(PATIENCE_S)
+    opened = connection._client.socket()
+    assert opened is not None
+    assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert "\nset_tcp_nodelay true\n" in broker.config.read_text(encoding="utf-8")
+
+
 def test_back_soon_after_a_restarted_broker(broker: Mosquitto, connect: Connect) -> None:
     connection = connect(broker.settings, "door")
     assert connection.wait(PATIENCE_S)

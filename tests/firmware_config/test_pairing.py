@@ -10,7 +10,8 @@ from firmware_config.errors import BadState
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics
 from firmware_config.pairing import load_door, load_lock, write_pairing
-from firmware_config.settings import BrokerSettings, SettingsRefused
+from firmware_config.schema import SettingsRefused
+from firmware_config.settings import BrokerSettings
 
 TOPICS = Topics("office", "front")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware_config.settings import SettingsRefused, board_names, load_admin, load_door
+from firmware_config.schema import SettingsRefused
+from firmware_config.settings import board_names, load_admin, load_door
 
 
 def written(folder: Path, text: str) -> Path:

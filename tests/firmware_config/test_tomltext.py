@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware_config.settings import SettingsRefused, load_admin
+from firmware_config.schema import SettingsRefused
+from firmware_config.settings import load_admin
 from firmware_config.tomltext import MAX_BYTES, TomlRefused, parse_toml
 
 
@@ -15,6 +16,8 @@ from firmware_config.tomltext import MAX_BYTES, TomlRefused, parse_toml
     ("text", "why"),
     [
         ("x = " + "9" * 5000, "digits"),
+        ("x = 0x" + "f" * 5000, "64 bits"),
+        ("[x]\ny = [1, {z = 9223372036854775808}]", "64 bits"),
         ("x = " + "[" * 5000, "too deep"),
         ("x = " + "{a=" * 5000, "too deep"),
         ("a." * 30_000 + "a = 1", "dots"),
@@ -28,6 +31,10 @@ def test_it_is_refused_and_quickly(text: str, why: str) -> None:
     with pytest.raises(TomlRefused, match=why):
         parse_toml(text.encode())
     assert time.process_time() - begun < 0.5
+
+
+def test_the_longest_integers_are_read() -> None:
+    assert parse_toml(b"x = [9223372036854775807, -9223372036854775808]") == {"x": [2**63 - 1, -(2**63)]}
 
 
 def test_an_endless_value_is_not_repeated_to_whoever_wrote_it(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ KEPT: Final = Path(__file__).parents[2] / ".fuzz"
 
 @dataclass
 class Found:
-    """crashes, hangs: the place -> what was said of it. ended: the last sitting was not killed before its time."""
+    """seconds: of the processor. crashes, hangs: the place -> what was said of it. ended: the last sitting was not
+    killed before its time."""
 
     seconds: float = 0.0
     sittings: int = 0

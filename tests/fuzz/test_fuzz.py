@@ -9,6 +9,7 @@ import asyncio
 import gc
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -36,9 +37,11 @@ ROSTER = b'{"site": "office", "door": "front", "generation": %s, "policy": {"tau
 ROSTER += b'"encoder_id": "' + encoder_id(1).encode() + b'"}'
 KNOWN = [
     ("door-toml", b"board = " + b"9" * 5000),
+    ("door-toml", b"[lock]\nexit_hold_s = 0x" + b"f" * 5000),
     ("admin-toml", b"site = " + b"[" * 5000),
     ("training-toml", b"a." * 5000 + b"a = 1"),
     ("kept", b'{"a":' * 5000),
+    ("kept", b'{"remaining_s": 1' + b"0" * 400 + b', "people": {}}'),
     ("mqtt-office", b'health \n{"software": "0.2.0", "audit_seq": ' + UNENDING + b', "audit_head": "x"}'),
     ("mqtt-office", b"event \n" + EVENT % b"0001-01-01T00:00:00+14:00"),
     ("mqtt-door", b"roster signed\n" + ROSTER % UNENDING),
@@ -100,6 +103,16 @@ def test_a_page_leaves_no_event_loop_open(tmp_path: Path) -> None:
     with TARGETS["page"].opened(tmp_path):
         assert len(open_loops()) == len(before) + 1
     assert [loop for loop in open_loops() if loop not in before] == []
+
+
+def test_a_page_is_made_from_within_a_loop_too(tmp_path: Path) -> None:
+    async def from_within() -> None:
+        with TARGETS["page"].opened(tmp_path):
+            pass
+
+    # On a thread, for a browser that another test has opened keeps a loop running on this one.
+    with ThreadPoolExecutor() as apart:
+        apart.submit(asyncio.run, from_within()).result()
 
 
 def test_there_are_ten_thousand_and_the_bench_knows_all_targets() -> None:

@@ -1,0 +1,65 @@
+"""A resting door gives memory back: soon after a visit, seldom otherwise."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+from device import memory
+from device.memory import AFTER_VISIT_S, TIDY_S, Tidying, tidy_memory
+
+
+def test_memory_that_stays_is_not_looked_at_again_and_what_was_left_behind_goes() -> None:
+    class Loop:
+        me: Loop
+
+    kept = [Loop() for _ in range(1000)]
+    left = Loop()
+    left.me = left
+    gone = weakref.ref(left)
+    del left
+    before = gc.get_freeze_count()
+    try:
+        tidy_memory()
+        assert gone() is None
+        assert gc.get_freeze_count() >= before + len(kept)
+    finally:
+        gc.unfreeze()
+
+
+@pytest.fixture
+def tidied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A word for each time that memory was tidied."""
+    told: list[str] = []
+    monkeypatch.setattr(memory, "tidy_memory", lambda: told.append("tidied"))
+    return told
+
+
+def test_it_is_tidied_soon_after_somebody_was_there_and_seldom_when_nobody_came(tidied: list[str]) -> None:
+    now = [100.0]
+    tidying = Tidying(lambda: now[0])
+
+    def times_in(seconds: float) -> int:
+        before = len(tidied)
+        for _ in range(round(seconds)):
+            tidying.nobody()
+            now[0] += 1.0
+        return len(tidied) - before
+
+    assert times_in(TIDY_S) == 1  # what the start left
+    assert times_in(2 * TIDY_S) == 2
+    tidying.somebody()
+    assert times_in(AFTER_VISIT_S) == 1
+    assert times_in(TIDY_S - AFTER_VISIT_S) == 0
+
+
+def test_people_who_come_and_go_do_not_keep_it_tidying(tidied: list[str]) -> None:
+    now = [100.0]
+    tidying = Tidying(lambda: now[0])
+    for _ in range(100):
+        tidying.somebody()
+        tidying.nobody()
+        now[0] += 0.2
+    assert len(tidied) == 20.0 / AFTER_VISIT_S
