@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -12,10 +13,15 @@ import pytest
 from admin_ui.link import ANSWER_TIMEOUT_S
 from admin_ui.service import Office
 from admin_ui.views import DoorOffline
+from device.camera import Frame
+from device.model import Active
+from device.sight import Seen
 from tests.admin_ui.real_door import RealDoor
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
+
+PATIENCE_S = 10.0
 
 
 @pytest.fixture
@@ -58,3 +64,25 @@ def test_a_camera_that_gives_no_picture_is_said_so_and_not_that_nobody_is_there(
     monkeypatch.setattr("device.glimpse.FRESH_S", -1.0)
     with pytest.raises(DoorOffline, match="camera gives no picture"):
         office.best_face("front", "boss")
+
+
+def test_a_loop_that_was_held_up_is_not_taken_for_a_lost_camera(
+    office: Office, running: RealDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device.glimpse.FRESH_S", 0.5)
+    running.box = (0.0, 0.0, 64.0, 64.0)
+    running.camera.image = np.full((64, 64, 3), 128, np.uint8)
+    assert until(lambda: office.link.ask("front", "face", "boss").ok)
+    held, daemon = threading.Event(), running.daemon
+    assert daemon is not None
+    look = daemon._look
+
+    def slowly(frame: Frame, active: Active) -> Seen:
+        if not held.is_set():
+            held.set()
+            time.sleep(1.0)
+        return look(frame, active)
+
+    monkeypatch.setattr(daemon, "_look", slowly)
+    assert held.wait(PATIENCE_S)
+    assert office.link.ask("front", "face", "boss").ok
