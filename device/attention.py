@@ -11,6 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from device.picture import Picture
 from firmware_config.face import FloatArray, ImageArray
 
 AWAKE_S: Final = 3.0
@@ -23,7 +24,7 @@ the door compares, eyes 24 px apart, covers some 7x9 of them."""
 
 MOVED_LEVELS: Final = 6.0
 """Grey levels by which 3x3 cells together must have changed. Noise of sigma 5 a pixel is 0.6 in the 72 that are looked
-at of them; somebody in front of a wall of the same grey is the seldom look's."""
+at of them, and less in a JPEG, where all are; somebody in front of a wall of the same grey is the seldom look's."""
 
 SMALLEST_PX: Final = 120
 """Pictures with a smaller side are always looked at: there are too few pixels in a cell."""
@@ -35,19 +36,19 @@ class MotionGate:
     def __init__(self) -> None:
         self._empty: FloatArray | None = None
         self._now: FloatArray | None = None
-        self._shape: tuple[int, ...] = ()
+        self._size = (0, 0)
 
-    def moved(self, image_bgr: ImageArray) -> bool:
-        """image_bgr: uint8[H, W, 3] BGR. True: something is not as in the empty scene, or nobody can tell.
+    def moved(self, picture: Picture) -> bool:
+        """True: something is not as in the empty scene, or nobody can tell.
 
         Light that changes everywhere at once (a cloud, the camera's exposure) is no motion.
         """
-        if min(image_bgr.shape[:2]) < SMALLEST_PX:
+        if min(picture.size) < SMALLEST_PX:
             self._empty = self._now = None
             return True
-        if image_bgr.shape != self._shape:
-            self._empty, self._shape = None, image_bgr.shape
-        self._now = _cells(image_bgr)
+        if picture.size != self._size:
+            self._empty, self._size = None, picture.size
+        self._now = _cells(picture.sketch)
         if self._empty is None:
             return True
         change = self._now - self._empty
@@ -61,11 +62,10 @@ class MotionGate:
         self._empty = self._now
 
 
-def _cells(image: ImageArray) -> FloatArray:
-    """Mean brightness of each cell, float32[60, 80]. One channel: green is most of what is bright, and where the sensor
-    has most pixels; every second pixel of every fourth row, for the mean of 8 is as good as that of 64 here."""
-    green = np.ascontiguousarray(image[::4, ::2, 1])
-    return np.asarray(cv2.resize(green, GRID, interpolation=cv2.INTER_AREA), dtype=np.float32)
+def _cells(sketch: ImageArray) -> FloatArray:
+    """Mean brightness of each cell, float32[60, 80]."""
+    cells = cv2.resize(np.ascontiguousarray(sketch), GRID, interpolation=cv2.INTER_AREA)
+    return np.asarray(cells, dtype=np.float32)
 
 
 class Attention:
@@ -80,7 +80,7 @@ class Attention:
         self.resting = False
         """Nobody was there for a while, and nothing moves."""
 
-    def wants(self, image_bgr: ImageArray, at: float) -> bool:
+    def wants(self, picture: Picture, at: float) -> bool:
         """True: look for faces in this frame. at: when it was taken, monotonic, s.
 
         While the door is awake the gate is not even asked: votes need every frame.
@@ -88,7 +88,7 @@ class Attention:
         if at - self._last_face <= AWAKE_S:
             self.resting = False
             return True
-        self.resting = not self._gate.moved(image_bgr)
+        self.resting = not self._gate.moved(picture)
         return not self.resting or not at - self._last_look < self._every_s
 
     def saw(self, face: bool, at: float) -> None:

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
-import cv2
-import numpy as np
-
+from device.picture import Picture, same
 from device.sources import Grabber, Source, open_source, parse_source, read_frames
 from firmware_config.errors import BadInput, LostLink
 from firmware_config.face import ImageArray
@@ -33,12 +31,6 @@ BAD_AFTER_S: Final = 0.5
 BLACK_BELOW: Final = 4.0
 """Mean of all pixels, 0 to 255: a covered lens gives 0 to 2, a room at night with a lit exit sign above 6."""
 
-SAMPLED_ROWS: Final = 4
-"""Every such row is enough to see black by."""
-
-COMPARED_ROWS: Final = 16
-"""Every such row is compared first: a sensor's noise tells two pictures apart in the first of them."""
-
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_LAST_S: Final = 1.0
 """Waits between attempts to reopen grow from the first to the last, each times 0.5 to 1.5 by chance: with half a
@@ -54,16 +46,21 @@ Opener = Callable[[Source, CameraSettings], Grabber]
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture. image: uint8[H, W, 3] BGR. captured_at: time.monotonic(), s. sequence: counts up by one or
-    more. label: what a replay or the demo calls it; only reports show it, decisions never look at it. ready_at:
-    monotonic, s, when the camera's thread had decoded it and looked at it; None where nobody took that time.
+    """One picture. captured_at: time.monotonic(), s. sequence: counts up by one or more. label: what a replay or the
+    demo calls it; only reports show it, decisions never look at it. ready_at: monotonic, s, when the camera's thread
+    had looked at it; None where nobody took that time.
     """
 
-    image: ImageArray
+    picture: Picture
     captured_at: float
     sequence: int
     label: str = ""
     ready_at: float | None = None
+
+    @property
+    def image(self) -> ImageArray:
+        """uint8[H, W, 3] BGR; a JPEG is decoded when it is asked for first. Raises BadInput where it cannot be."""
+        return self.picture.image
 
 
 class Camera:
@@ -141,20 +138,20 @@ class Camera:
             self._stop.wait(wait * random.uniform(0.5, 1.5))  # noqa: S311 - spreads reopening, keeps no secret
 
     def _watch(self, grabber: Grabber) -> None:
-        previous: ImageArray | None = None
+        previous: Picture | None = None
         try:
             while not self._stop.is_set():
                 read = grabber.read()
                 if read is None:
                     break
-                image, taken, label = read
-                if self._source.live and previous is not None and _same(previous, image):
+                picture, taken, label = read
+                if self._source.live and previous is not None and same(previous, picture):
                     self._set("frozen", f"The camera {self._source} repeats one picture; switch it off and on.")
-                elif self._source.live and sum(cv2.mean(image[::SAMPLED_ROWS])[:3]) / 3 < BLACK_BELOW:
+                elif self._source.live and picture.brightness < BLACK_BELOW:
                     self._set("black", f"The camera {self._source} sees black: uncover the lens, or light the door.")
                 else:
-                    self._keep(image, taken, label)
-                previous = image
+                    self._keep(picture, taken, label)
+                previous = picture
             ended = "is gone; it is being reopened" if self._source.live else "has ended; it is played once"
         except Exception as error:  # noqa: BLE001 - no picture, no decision; a dead thread would never look again
             ended = f"broke off: {str(error).rstrip('.')}"
@@ -162,17 +159,13 @@ class Camera:
             grabber.release()
         self._set("lost", f"{'The camera' if self._source.live else 'The recording'} {self._source} {ended}.")
 
-    def _keep(self, image: ImageArray, taken: float, label: str) -> None:
+    def _keep(self, picture: Picture, taken: float, label: str) -> None:
         self._set("ok")
         with self._changed:
             self._sequence += 1
-            self._frame = Frame(image, taken, self._sequence, label, time.monotonic())
+            self._frame = Frame(picture, taken, self._sequence, label, time.monotonic())
             self._fresh_at = taken
             self._changed.notify()
-
-
-def _same(a: ImageArray, b: ImageArray) -> bool:
-    return np.array_equal(a[::COMPARED_ROWS], b[::COMPARED_ROWS]) and np.array_equal(a, b)
 
 
 def open_camera(settings: CameraSettings) -> Camera:

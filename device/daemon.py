@@ -134,7 +134,7 @@ class Daemon:
             return False
         self._glimpse.see(frame)
         taken = time.monotonic()
-        wanted = self._attention.wants(frame.image, frame.captured_at)
+        wanted = self._attention.wants(frame.picture, frame.captured_at)
         stage_ms = before_look(frame, taken, time.monotonic())
         if not wanted:
             self.times.add(frame.captured_at, stage_ms)

@@ -19,8 +19,8 @@ from typing import Final
 import cv2
 import numpy as np
 
+from device.picture import Picture, Pixels
 from firmware_config.errors import BadInput, LostLink
-from firmware_config.face import ImageArray
 from firmware_config.settings import CameraSettings
 
 PROGRAM: Final = "gst-launch-1.0"
@@ -109,7 +109,7 @@ class PipeGrabber:
             self.release()
             raise
 
-    def read(self) -> tuple[ImageArray, float, str] | None:
+    def read(self) -> tuple[Picture, float, str] | None:
         """The next picture, see sources.Grabber. Raises BadInput when the pipe is out of step."""
         self._deadline = time.monotonic() + READ_S
         mark = self._line()
@@ -127,7 +127,7 @@ class PipeGrabber:
         if planes is None:
             return None
         yuv = np.frombuffer(planes, np.uint8).reshape(height * 3 // 2, width)
-        return np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8), taken, ""
+        return Pixels(np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)), taken, ""
 
     def release(self) -> None:
         """Ends the process."""

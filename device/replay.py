@@ -14,6 +14,7 @@ from device.embed import Encoder
 from device.journal import finite
 from device.model import Active, fits, pair, tested
 from device.outfit import Look, default_bundle, real_look
+from device.picture import Pixels
 from device.shelf import MODEL
 from firmware_config.bundle import read_bundle
 from firmware_config.errors import BadInput
@@ -122,7 +123,7 @@ def replay(
     for number, (name, image) in enumerate(read_frames(frames)):
         names.append(name)
         at = number / fps
-        seen = look(Frame(image, at, number, name), active).observation
+        seen = look(Frame(Pixels(image), at, number, name), active).observation
         decision = decider.step(seen, at, moment)
         yield Line(
             frame=name,

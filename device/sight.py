@@ -1,4 +1,6 @@
-"""The way of a frame up to the match, timed: detect, align, quality, embed, match. Daemon and replay share it."""
+"""The way of a frame up to the match, timed: decode, detect, align, quality, embed, match.
+
+Daemon and replay share it."""
 
 from __future__ import annotations
 
@@ -55,13 +57,15 @@ def look(frame: Frame, detector: Detector, active: Active, watch: Stopwatch | No
     the stages do: the caller denies.
     """
     watch = watch or Stopwatch()
-    faces = detector.detect(frame.image)
+    image = frame.image
+    watch.lap("decode")
+    faces = detector.detect(image)
     watch.lap("detect")
     if not faces:
         return Seen(Observation(frame.captured_at, frame.sequence, None, None, face=False), watch.ms)
-    crop = align(frame.image, faces[0].landmarks)
+    crop = align(image, faces[0].landmarks)
     watch.lap("align")
-    quality = assess(frame.image, faces[0], crop, ranker=active.model.ranker)
+    quality = assess(image, faces[0], crop, ranker=active.model.ranker)
     watch.lap("quality")
     match = None
     # A face below the gate is not compared at all: its distance would be noise that somebody might believe.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ import numpy as np
 
 from device.demo_camera import DemoPlan, DemoScene, parse_demo
 from device.gstreamer import SCHEMES, PipeGrabber, pipeline
+from device.picture import Jpeg, Picture, Pixels, as_bgr
 from firmware_config.att import att_faces
 from firmware_config.errors import BadInput, LostLink
 from firmware_config.face import ImageArray
@@ -30,6 +32,9 @@ STREAM_TIMEOUT_MS: Final = 2000
 
 FOURCC: Final = {"mjpeg": "MJPG", "yuyv": "YUYV"}
 """V4L2's names of camera.format."""
+
+TORN_IN_A_ROW: Final = 15
+"""JPEGs, a second of them: a bad cable tears one now and then, a camera that sends no other is reopened."""
 
 RTSP_OPEN_MS: Final = 6000
 """Opening RTSP waits for a whole picture, with H.264 up to four seconds away; the camera's thread alone waits."""
@@ -108,8 +113,8 @@ def parse_source(text: str) -> Source:
 class Grabber(Protocol):
     """An open source."""
 
-    def read(self) -> tuple[ImageArray, float, str] | None:
-        """The next picture, uint8[H, W, 3] BGR, when it was taken (monotonic, s), and its label.
+    def read(self) -> tuple[Picture, float, str] | None:
+        """The next picture, when it was taken (monotonic, s), and its label.
 
         Blocks until there is one. None when the source ended or broke: it then stays broken.
         """
@@ -153,22 +158,28 @@ class LiveGrabber:
         if not self._capture.isOpened():
             self._capture.release()
             raise LostLink(f"The camera {source} cannot be opened: is it plugged in, and used by nothing else?")
-        if source.kind is Kind.DEVICE:
-            self._tell_difference(source, settings)
-
-    def _tell_difference(self, source: Source, settings: CameraSettings) -> None:
-        """A driver that does not know what was asked takes what it likes; OpenCV converts it, at a cost."""
         given = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("latin-1")
-        if settings.format != "any" and given != FOURCC[settings.format]:
+        if source.kind is Kind.DEVICE and settings.format != "any" and given != FOURCC[settings.format]:
+            # A driver that does not know what was asked takes what it likes; OpenCV converts it, at a cost.
             log.warning("The camera %s gives %r, not the %s that was asked for.", source, given, settings.format)
+        # JPEGs as they are, see picture.py: most pictures of a day are looked at no further than for motion.
+        as_they_are = (cv2.CAP_PROP_CONVERT_RGB, 0) if source.kind is Kind.DEVICE else (cv2.CAP_PROP_FORMAT, -1)
+        self._encoded = given == FOURCC["mjpeg"] and self._capture.set(*as_they_are)
 
-    def read(self) -> tuple[ImageArray, float, str] | None:
-        if not self._capture.grab():
-            return None
-        # Before decoding: the age of a frame counts from when it was taken.
-        taken = time.monotonic()
-        good, image = self._capture.retrieve()
-        return (as_bgr(np.asarray(image)), taken, "") if good else None
+    def read(self) -> tuple[Picture, float, str] | None:
+        for _ in range(TORN_IN_A_ROW):
+            if not self._capture.grab():
+                return None
+            # Before decoding: the age of a frame counts from when it was taken.
+            taken = time.monotonic()
+            good, image = self._capture.retrieve()
+            if not good:
+                return None
+            if not self._encoded:
+                return Pixels(as_bgr(np.asarray(image))), taken, ""
+            with contextlib.suppress(BadInput):
+                return Jpeg(image.tobytes()), taken, ""
+        return None
 
     def release(self) -> None:
         self._capture.release()
@@ -181,12 +192,12 @@ class RecordingGrabber:
         self._frames = read_frames(Path(source.address))
         self._pace = Pace(fps)
 
-    def read(self) -> tuple[ImageArray, float, str] | None:
+    def read(self) -> tuple[Picture, float, str] | None:
         named = next(self._frames, None)
         if named is None:
             return None
         self._pace.wait()
-        return named[1], time.monotonic(), named[0]
+        return Pixels(named[1]), time.monotonic(), named[0]
 
     def release(self) -> None:
         pass  # read_frames closes its file when it ends or is collected
@@ -200,9 +211,9 @@ class DemoGrabber:
         self._scene = DemoScene(plan, att_faces())
         self._pace = Pace(fps)
 
-    def read(self) -> tuple[ImageArray, float, str] | None:
+    def read(self) -> tuple[Picture, float, str] | None:
         image, label = self._scene.at(self._pace.wait())
-        return image, time.monotonic(), label
+        return Pixels(image), time.monotonic(), label
 
     def release(self) -> None:
         pass
@@ -268,12 +279,3 @@ def _video(path: Path) -> Iterator[tuple[str, ImageArray]]:
             number += 1
     finally:
         capture.release()
-
-
-def as_bgr(image: np.ndarray) -> ImageArray:
-    """Grey, BGRA or BGR of eight bits -> uint8[H, W, 3] BGR. Some cameras send grey at night."""
-    if image.ndim == 2 or image.shape[2] == 1:
-        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
-    elif image.shape[2] == 4:
-        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR))
-    return np.ascontiguousarray(image, dtype=np.uint8)

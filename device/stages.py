@@ -20,6 +20,7 @@ STAGES: Final = (
     "capture",
     "wait",
     "motion",
+    "decode",
     "detect",
     "align",
     "quality",
@@ -30,7 +31,8 @@ STAGES: Final = (
     "frame",
 )
 """In the order of the way. capture: from the picture's arrival to the camera's thread having looked at it. wait: until
-the loop took it. unlock: from the grant to the broker's socket or the pin. frame: from arrival to judgement."""
+the loop took it. decode: of a JPEG, whole. unlock: from the grant to the broker's socket or the pin. frame: from
+arrival to judgement."""
 
 FRAMES_KEPT: Final = 450
 """Half a minute at 15 frames/s: a 95th percentile of fewer than 20 frames says nothing."""

@@ -15,6 +15,7 @@ import numpy as np
 from device.camera import Camera, Frame
 from device.decide import Observation
 from device.model import Active
+from device.picture import Pixels
 from device.sight import Seen
 from firmware_config.bundle import Golden, Manifest, golden_bytes, pack_bundle
 from firmware_config.calibration import Calibration, Histogram, OperatingPoint
@@ -105,7 +106,7 @@ class StagedCamera(Camera):
             return None
         self.taken += 1
         captured = time.monotonic() - self.delay_s
-        return Frame(self.image, captured, self.taken, self.showing)
+        return Frame(Pixels(self.image), captured, self.taken, self.showing)
 
     @property
     def state(self) -> str:

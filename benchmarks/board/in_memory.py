@@ -32,6 +32,7 @@ from device.daemon import Daemon
 from device.detect import Detector, detector_model
 from device.embed import Encoder
 from device.outfit import Outfit, default_bundle, load_settings
+from device.picture import Pixels
 from device.runtime import Network
 from firmware_config.bundle import read_bundle
 from firmware_config.face import ImageArray, Reason
@@ -132,7 +133,7 @@ class InMemory(Camera):
         image = self._pictures[self.taken % len(self._pictures)]
         self.taken += 1
         self.begun = self._begin()
-        return Frame(image, time.monotonic(), self.taken)
+        return Frame(Pixels(image), time.monotonic(), self.taken)
 
     def _begin(self) -> Spent:
         networks, opencv, collected = self._inside.networks, self._inside.opencv, collections()

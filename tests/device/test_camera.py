@@ -8,29 +8,32 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from device.camera import Camera
+from device.picture import Picture, Pixels
 from device.sources import Grabber, Kind, Source
 from firmware_config.errors import LostLink
 from firmware_config.face import ImageArray
 from firmware_config.settings import CameraSettings
-from tests.pictures import view
+from tests.pictures import Sent, as_jpeg, view
 from tests.waiting import until
 
 LIVE = Source(Kind.DEVICE, "0")
 
 
 class Script:
-    """A camera whose pictures are a list; then it hangs as `at_end` says."""
+    """A camera whose pictures are a list; it sends them as `sent` makes them."""
 
-    def __init__(self, pictures: Iterator[ImageArray], period_s: float = 0.02) -> None:
+    def __init__(self, pictures: Iterator[ImageArray], period_s: float = 0.02, sent: Sent = Pixels) -> None:
         self.pictures, self.period_s, self.released, self.asked = pictures, period_s, False, 0
+        self.sent = sent
 
-    def read(self) -> tuple[ImageArray, float, str] | None:
+    def read(self) -> tuple[Picture, float, str] | None:
         time.sleep(self.period_s)
         self.asked += 1
         image = next(self.pictures, None)
-        return None if image is None else (image, time.monotonic(), "")
+        return None if image is None else (self.sent(image), time.monotonic(), "")
 
     def release(self) -> None:
         self.released = True
@@ -110,12 +113,13 @@ def test_camera_that_hangs_is_lost_within_a_second() -> None:
         plug.set()
 
 
-def test_frozen_picture_is_handed_out_once_and_then_reported() -> None:
+@pytest.mark.parametrize("sent", [Pixels, as_jpeg], ids=["pixels", "jpeg"])
+def test_frozen_picture_is_handed_out_once_and_then_reported(sent: Sent) -> None:
     def frozen() -> Iterator[ImageArray]:
         while True:
             yield view(7)
 
-    with scripted(Script(frozen())) as camera:
+    with scripted(Script(frozen(), sent=sent)) as camera:
         assert camera.newest(20) is not None
         assert until(lambda: camera.state == "frozen", step_s=0.01)
         assert camera.newest(0.2) is None
@@ -131,10 +135,11 @@ def test_a_doubled_frame_now_and_then_is_no_freeze() -> None:
         assert camera.state == "ok"
 
 
-def test_black_picture_is_never_handed_out() -> None:
+@pytest.mark.parametrize("sent", [Pixels, as_jpeg], ids=["pixels", "jpeg"])
+def test_black_picture_is_never_handed_out(sent: Sent) -> None:
     # Noise of a covered sensor, so it is black and not frozen.
     black = (np.random.default_rng(n).integers(0, 4, (48, 64, 3), dtype=np.uint8) for n in range(10_000))
-    with scripted(Script(black)) as camera:
+    with scripted(Script(black, sent=sent)) as camera:
         assert until(lambda: camera.state == "black", step_s=0.01)
         assert camera.newest(0.1) is None
         assert "uncover" in camera.why

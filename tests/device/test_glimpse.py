@@ -11,13 +11,14 @@ import pytest
 from device.camera import Frame
 from device.decide import Observation
 from device.glimpse import BEST_S, LONG_SIDE_PX, MOST_BYTES, Glimpse
+from device.picture import Pixels
 from device.sight import Seen
 from firmware_config.face import ImageArray, Reason
 
 
 def frame(height: int, width: int, age: float = 0.0) -> Frame:
     image = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Frame(image, time.monotonic() - age, 1)
+    return Frame(Pixels(image), time.monotonic() - age, 1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(120, 160), (480, 640), (2160, 3840), (1920, 1080)])
@@ -35,7 +36,7 @@ def test_the_newest_picture_fits_one_message_even_where_it_is_all_noise(height: 
 def test_a_real_picture_is_shown_whole() -> None:
     glimpse = Glimpse()
     ramp = np.tile(np.linspace(0, 255, 1280, dtype=np.uint8)[None, :, None], (720, 1, 3))
-    glimpse.see(Frame(ramp, time.monotonic(), 1))
+    glimpse.see(Frame(Pixels(ramp), time.monotonic(), 1))
     shown = cv2.imdecode(np.frombuffer(glimpse.jpeg(), np.uint8), cv2.IMREAD_COLOR)
     assert shown is not None
     assert shown.shape == (360, 640, 3)
@@ -68,7 +69,7 @@ class Watched:
 
     def comes(self, at: float, level: int, reason: Reason | None = None, **quality: float) -> None:
         self.now = NOW + at
-        frame = Frame(shade(level), self.now, 1)
+        frame = Frame(Pixels(shade(level)), self.now, 1)
         self.glimpse.see(frame)
         self.glimpse.saw(frame, Seen(Observation(self.now, 1, reason, None), {}, quality, BOX))
 
@@ -114,7 +115,7 @@ def test_a_face_of_before_is_forgotten_and_the_next_best_takes_its_place(watched
 
 def test_a_face_that_left_is_not_kept_while_the_camera_goes_on(watched: Watched) -> None:
     watched.comes(0.0, 60, score=0.9)
-    watched.glimpse.see(Frame(shade(0), NOW + BEST_S + 0.1, 2))
+    watched.glimpse.see(Frame(Pixels(shade(0)), NOW + BEST_S + 0.1, 2))
     watched.now = NOW + 1.0  # nothing is left, even for a clock that was set back
     assert watched.level == -1
 
@@ -127,6 +128,6 @@ def test_what_is_sent_is_the_face_with_its_surroundings_and_not_the_hall(watched
 
 
 def test_a_face_outside_of_the_picture_is_none(watched: Watched) -> None:
-    frame_ = Frame(shade(60), NOW, 1)
+    frame_ = Frame(Pixels(shade(60)), NOW, 1)
     watched.glimpse.saw(frame_, Seen(Observation(NOW, 1, None, None), {}, {}, (900.0, 900.0, 50.0, 50.0)))
     assert watched.level == -1

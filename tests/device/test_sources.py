@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 
 from device.camera import open_camera, read_frames
+from device.picture import Jpeg
 from device.sources import Kind, open_source, parse_source
 from firmware_config.errors import BadInput
 from firmware_config.settings import CameraSettings
-from tests.pictures import view
+from tests.pictures import jpeg, view
 from tests.waiting import until
 
 
@@ -25,6 +27,7 @@ class MjpegDoor(ThreadingHTTPServer):
 
     daemon_threads = True
     sending = True
+    torn_every = 1_000_000
 
 
 class MjpegHandler(BaseHTTPRequestHandler):
@@ -35,11 +38,12 @@ class MjpegHandler(BaseHTTPRequestHandler):
         number = 0
         while getattr(self.server, "sending", False):
             number += 1
-            image = cv2.resize(view(number), (320, 240))
-            jpeg = cv2.imencode(".jpg", image)[1].tobytes()
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            file = jpeg(np.asarray(cv2.resize(view(number), (320, 240)), np.uint8))
+            if number % getattr(self.server, "torn_every", 1) == 0:
+                file = file[: len(file) // 2]
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(file)}\r\n\r\n"
             try:
-                self.wfile.write(head.encode() + jpeg + b"\r\n")
+                self.wfile.write(head.encode() + file + b"\r\n")
             except OSError:
                 return
             time.sleep(0.04)
@@ -48,24 +52,56 @@ class MjpegHandler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.slow
-def test_network_camera_comes_goes_and_comes_back() -> None:
+@pytest.fixture
+def camera() -> Iterator[MjpegDoor]:
     server = MjpegDoor(("127.0.0.1", 0), MjpegHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    settings = CameraSettings(source=f"http://127.0.0.1:{server.server_port}/video.mjpeg")
-    try:
-        with open_camera(settings) as camera:
-            frame = camera.newest(15)
-            assert frame is not None, camera.why
-            assert frame.image.shape == (240, 320, 3)
-            server.sending = False
-            assert until(lambda: camera.state == "lost", 20, 0.01)
-            server.sending = True
-            assert until(lambda: camera.state == "ok", 20, 0.01)
-    finally:
-        server.sending = False
-        server.shutdown()
-        server.server_close()
+    yield server
+    server.sending = False
+    server.shutdown()
+    server.server_close()
+
+
+def settings_of(server: MjpegDoor) -> CameraSettings:
+    return CameraSettings(source=f"http://127.0.0.1:{server.server_port}/video.mjpeg")
+
+
+@pytest.mark.slow
+def test_network_camera_comes_goes_and_comes_back(camera: MjpegDoor) -> None:
+    with open_camera(settings_of(camera)) as opened:
+        frame = opened.newest(15)
+        assert frame is not None, opened.why
+        assert frame.image.shape == (240, 320, 3)
+        camera.sending = False
+        assert until(lambda: opened.state == "lost", 20, 0.01)
+        camera.sending = True
+        assert until(lambda: opened.state == "ok", 20, 0.01)
+
+
+def test_jpegs_of_a_network_camera_are_not_decoded_before_somebody_looks(camera: MjpegDoor) -> None:
+    settings = settings_of(camera)
+    grabber = open_source(parse_source(settings.source), settings)
+    read = grabber.read()
+    assert read is not None
+    assert isinstance(read[0], Jpeg)
+    assert np.abs(read[0].image.astype(int) - cv2.resize(view(1), (320, 240))).mean() < 10
+    grabber.release()
+
+
+def test_a_torn_jpeg_is_passed_over_and_the_camera_stays(camera: MjpegDoor) -> None:
+    camera.torn_every = 2
+    settings = settings_of(camera)
+    grabber = open_source(parse_source(settings.source), settings)
+    assert all(grabber.read() for _ in range(10))
+    grabber.release()
+
+
+def test_a_camera_that_sends_nothing_whole_is_lost(camera: MjpegDoor) -> None:
+    camera.torn_every = 1
+    settings = settings_of(camera)
+    grabber = open_source(parse_source(settings.source), settings)
+    assert grabber.read() is None
+    grabber.release()
 
 
 @pytest.fixture
@@ -205,5 +241,31 @@ def test_another_pixel_format_is_told_and_another_size_is_followed(
     with caplog.at_level(logging.WARNING):
         grabber = open_source(parse_source("0"), CameraSettings(source="0", format="mjpeg"))
     assert "gives 'NV12', not the mjpeg that was asked for" in caplog.text
-    shapes = [read[0].shape for _ in range(2) if (read := grabber.read()) is not None]
+    shapes = [read[0].image.shape for _ in range(2) if (read := grabber.read()) is not None]
     assert shapes == [(480, 640, 3), (720, 1280, 3)]
+
+
+class MjpegDriver(StubbornDriver):
+    """A V4L2 driver that has MJPEG, and gives it undecoded once told to, as OpenCV's cap_v4l.cpp does."""
+
+    def __init__(self, *_: object) -> None:
+        self.raw = False
+
+    def set(self, property_: int, value: float) -> bool:
+        if property_ == cv2.CAP_PROP_CONVERT_RGB:
+            self.raw = not value
+        return True
+
+    def get(self, property_: int) -> float:
+        return float(cv2.VideoWriter.fourcc(*"MJPG")) if property_ == cv2.CAP_PROP_FOURCC else 0.0
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, np.frombuffer(jpeg(view(3)), np.uint8)[None] if self.raw else view(3)
+
+
+def test_jpegs_of_a_usb_camera_are_not_decoded_before_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", MjpegDriver)
+    read = open_source(parse_source("0"), CameraSettings(source="0", format="mjpeg")).read()
+    assert read is not None
+    assert isinstance(read[0], Jpeg)
+    assert read[0].image.shape == (48, 64, 3)

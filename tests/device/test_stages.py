@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from device.camera import Frame
+from device.picture import Pixels
 from device.runtime import network_runs
 from device.stages import FRAMES_KEPT, STAGES, StageRing, Stopwatch, after_look, before_look
 
@@ -67,7 +68,7 @@ def test_a_stopwatch_knows_the_stretches_and_which_networks_ran() -> None:
 
 
 def test_the_ends_of_the_way_are_timed_from_the_cameras_arrival() -> None:
-    frame = Frame(np.zeros((2, 2, 3), np.uint8), captured_at=10.0, sequence=1, ready_at=10.004)
+    frame = Frame(Pixels(np.zeros((2, 2, 3), np.uint8)), captured_at=10.0, sequence=1, ready_at=10.004)
     before = before_look(frame, taken=10.006, asked=10.0065)
     assert before == pytest.approx({"capture": 4.0, "wait": 2.0, "motion": 0.5})
     assert after_look(frame, before=10.012, decided=10.0125) == pytest.approx({"decide": 0.5, "frame": 12.5})
@@ -76,7 +77,7 @@ def test_the_ends_of_the_way_are_timed_from_the_cameras_arrival() -> None:
 def test_timing_a_frame_costs_less_than_its_budget() -> None:
     ring = StageRing(FRAMES_KEPT)
     laps = [stage for stage in STAGES if stage not in ("capture", "wait", "motion", "decide", "unlock", "frame")]
-    frame = Frame(np.zeros((2, 2, 3), np.uint8), time.monotonic(), 1, "", time.monotonic())
+    frame = Frame(Pixels(np.zeros((2, 2, 3), np.uint8)), time.monotonic(), 1, "", time.monotonic())
     took = []
     for number in range(2000):
         begun = time.perf_counter()

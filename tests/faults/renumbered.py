@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from device.camera import Camera, Frame
+from device.picture import Picture, Pixels
 from device.sources import Grabber, Kind, Source
 from firmware_config.errors import LostLink
 from firmware_config.face import ImageArray
@@ -27,12 +28,12 @@ class Node:
         self._path = path
         self._chance = np.random.default_rng(0)
 
-    def read(self) -> tuple[ImageArray, float, str] | None:
+    def read(self) -> tuple[Picture, float, str] | None:
         time.sleep(PERIOD_S)
         if not self._path.exists():
             return None
         image: ImageArray = self._chance.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-        return image, time.monotonic(), self._path.name
+        return Pixels(image), time.monotonic(), self._path.name
 
     def release(self) -> None:
         pass

@@ -17,6 +17,7 @@ from device.camera import Camera, Frame
 from device.daemon import Daemon
 from device.demo_camera import DemoScene, parse_demo
 from device.outfit import Outfit, load_settings
+from device.picture import Pixels
 from firmware_config.att import att_faces
 from firmware_config.face import ImageArray
 from firmware_config.settings import CameraSettings
@@ -59,7 +60,7 @@ class Replay(Camera):
         if self._taken % EVERY == 0:
             print(f"{self._taken} {resident_mb():.3f}", flush=True)
         image, label = self._pictures[self._taken % RECORDED]
-        return Frame(image, time.monotonic(), self._taken, label)
+        return Frame(Pixels(image), time.monotonic(), self._taken, label)
 
     @property
     def state(self) -> str:
