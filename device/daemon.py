@@ -138,12 +138,11 @@ class Daemon:
         stage_ms = before_look(frame, taken, time.monotonic())
         if not wanted:
             self.times.add(frame.captured_at, stage_ms)
-            self._tidying.nobody()
+            self._tidying.resting()
             return False
         seen = self._look(frame, self._holdings.active)
         self._attention.saw(seen.observation.face, frame.captured_at)
-        if seen.observation.face:
-            self._tidying.somebody()
+        self._tidying.looked(seen.observation.face)
         before = time.monotonic()
         decision = self._decider.step(seen.observation, before, now_utc())
         seen.stage_ms.update(stage_ms, **after_look(frame, before, time.monotonic()))

@@ -19,7 +19,10 @@ AFTER_VISIT_S: Final = 5.0
 come and go."""
 
 TIDY_S: Final = 60.0
-"""Seconds between two times when nobody came: some milliseconds' work, for what messages and the seldom look left."""
+"""Seconds between two times when nobody came: some milliseconds' work, for what messages left."""
+
+TRIM_S: Final = 0.9
+"""Seconds between two times that the detector's working memory goes back, 9 MB: a resting door looks once a second."""
 
 
 def few_arenas() -> None:
@@ -31,6 +34,11 @@ def settle_memory() -> None:
     """After the start: what is there stays, so no garbage collection between frames looks at it again; and what reading
     settings, list and networks took is free, so the system may have it."""
     gc.freeze()
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """What is free goes back to the system; a millisecond's work."""
     _libc("malloc_trim", 0)
 
 
@@ -46,20 +54,24 @@ class Tidying:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """clock: monotonic seconds."""
         self._clock = clock
-        self._somebody_came = True
-        self._tidied_at = float("-inf")
+        self._somebody_came = self._looked = True
+        self._tidied_at = self._trimmed_at = float("-inf")
 
-    def somebody(self) -> None:
-        """Somebody is there."""
-        self._somebody_came = True
+    def looked(self, face: bool) -> None:
+        """The networks ran; face: and somebody is there."""
+        self._looked = True
+        self._somebody_came |= face
 
-    def nobody(self) -> None:
-        """The door rests: tidy, where it is due."""
+    def resting(self) -> None:
+        """Nobody looks at this frame: tidy, where it is due."""
         now = self._clock()
-        if now - self._tidied_at < (AFTER_VISIT_S if self._somebody_came else TIDY_S):
-            return
-        self._somebody_came, self._tidied_at = False, now
-        tidy_memory()
+        if now - self._tidied_at >= (AFTER_VISIT_S if self._somebody_came else TIDY_S):
+            self._somebody_came = self._looked = False
+            self._tidied_at = now
+            tidy_memory()
+        elif self._looked and now - self._trimmed_at >= TRIM_S:
+            self._looked, self._trimmed_at = False, now
+            trim_memory()
 
 
 def _libc(name: str, *arguments: int) -> None:

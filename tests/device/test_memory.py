@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from device import memory
-from device.memory import AFTER_VISIT_S, TIDY_S, Tidying, tidy_memory
+from device.memory import AFTER_VISIT_S, TIDY_S, TRIM_S, Tidying, tidy_memory
 
 
 def test_memory_that_stays_is_not_looked_at_again_and_what_was_left_behind_goes() -> None:
@@ -31,9 +31,10 @@ def test_memory_that_stays_is_not_looked_at_again_and_what_was_left_behind_goes(
 
 @pytest.fixture
 def tidied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A word for each time that memory was tidied."""
+    """A word for each time that memory was tidied, or only trimmed."""
     told: list[str] = []
     monkeypatch.setattr(memory, "tidy_memory", lambda: told.append("tidied"))
+    monkeypatch.setattr(memory, "trim_memory", lambda: told.append("trimmed"))
     return told
 
 
@@ -42,15 +43,15 @@ def test_it_is_tidied_soon_after_somebody_was_there_and_seldom_when_nobody_came(
     tidying = Tidying(lambda: now[0])
 
     def times_in(seconds: float) -> int:
-        before = len(tidied)
+        before = tidied.count("tidied")
         for _ in range(round(seconds)):
-            tidying.nobody()
+            tidying.resting()
             now[0] += 1.0
-        return len(tidied) - before
+        return tidied.count("tidied") - before
 
     assert times_in(TIDY_S) == 1  # what the start left
     assert times_in(2 * TIDY_S) == 2
-    tidying.somebody()
+    tidying.looked(face=True)
     assert times_in(AFTER_VISIT_S) == 1
     assert times_in(TIDY_S - AFTER_VISIT_S) == 0
 
@@ -59,7 +60,31 @@ def test_people_who_come_and_go_do_not_keep_it_tidying(tidied: list[str]) -> Non
     now = [100.0]
     tidying = Tidying(lambda: now[0])
     for _ in range(100):
-        tidying.somebody()
-        tidying.nobody()
+        tidying.looked(face=True)
+        tidying.resting()
         now[0] += 0.2
-    assert len(tidied) == 20.0 / AFTER_VISIT_S
+    assert tidied.count("tidied") == 20.0 / AFTER_VISIT_S
+
+
+def test_what_a_seldom_look_took_goes_back_at_once_and_no_more_often_than_the_door_looks(tidied: list[str]) -> None:
+    now = [100.0]
+    tidying = Tidying(lambda: now[0])
+    tidying.resting()
+    tidied.clear()
+    for frame in range(150):  # ten seconds, a look a second
+        now[0] += 1 / 15
+        if frame % 15 == 0:
+            tidying.looked(face=False)
+        else:
+            tidying.resting()
+    assert tidied == ["trimmed"] * 10
+    for _ in range(15):  # something moves: looked at and not, by turns
+        now[0] += TRIM_S / 15
+        tidying.looked(face=False)
+        tidying.resting()
+    assert tidied.count("trimmed") <= 12
+    tidied.clear()
+    for _ in range(5):
+        now[0] += TRIM_S
+        tidying.resting()
+    assert tidied == []
