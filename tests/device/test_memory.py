@@ -82,6 +82,8 @@ def test_what_a_seldom_look_took_goes_back_at_once_and_no_more_often_than_the_do
         now[0] += TRIM_S / 15
         tidying.looked(face=False)
         tidying.resting()
+    now[0] += TRIM_S
+    tidying.resting()
     assert tidied.count("trimmed") <= 12
     tidied.clear()
     for _ in range(5):
