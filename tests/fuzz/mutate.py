@@ -110,7 +110,9 @@ def _value(data: bytes, draw: Random) -> bytes:
         del holder[place]
     else:
         hostile = draw.choice((*HOSTILE, holder[place]))
-        holder[place] = [hostile] * draw.choice((1, 2, 1000)) if draw.random() < 0.1 else hostile
+        # No longer than what is kept of it: a thousand long ones took half a gigabyte, as much as a target may have.
+        most = 1 + MAX_BYTES // len(json.dumps(hostile))
+        holder[place] = [hostile] * min(draw.choice((1, 2, 1000)), most) if draw.random() < 0.1 else hostile
     whole = holder[0] if not isinstance(holder, dict) and place == 0 and len(holder) == 1 else document
     return head + line + json.dumps(whole, ensure_ascii=draw.random() < 0.5).encode("utf-8", "surrogatepass")
 
