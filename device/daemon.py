@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from device.attention import Attention
 from device.board import settle
@@ -25,17 +25,17 @@ from device.glimpse import Glimpse
 from device.health import Reporter, examine, software_version, status_line, with_measures
 from device.homeassistant import HomeAssistant
 from device.inbox import Inbox
-from device.journal import Journal, finite, now_utc
+from device.journal import Journal, now_utc
 from device.link import Link
 from device.lockset import Lockset, LocksetThread
 from device.lookout import Lookout
 from device.memory import Tidying
 from device.opening import Opener
 from device.outfit import Outfit, equip, load_settings
-from device.sight import Recent
+from device.sight import Recent, detail_of
 from device.stages import StageRing, after_look, before_look
 from firmware_config.errors import BadState
-from firmware_config.events import EventDetail
+from firmware_config.face import Reason
 from firmware_config.pairing import load_door as load_pairing
 from firmware_config.schema import SettingsRefused
 from firmware_config.sdnotify import Notifier
@@ -66,6 +66,14 @@ def run(settings_path: Path) -> int:
         signal.signal(number, lambda *_: daemon.stop.set())
     signal.signal(signal.SIGHUP, lambda *_: daemon.reload.set())
     return daemon.run()
+
+
+class _Opened(NamedTuple):
+    """failed: why the lock could not be told; None: it was. begun, handed: monotonic, s."""
+
+    failed: Reason | None
+    begun: float
+    handed: float
 
 
 class Daemon:
@@ -135,9 +143,9 @@ class Daemon:
         self._glimpse.see(frame)
         taken = time.monotonic()
         wanted = self._attention.wants(frame.picture, frame.captured_at)
-        stage_ms = before_look(frame, taken, time.monotonic())
+        asked = time.monotonic()
         if not wanted:
-            self.times.add(frame.captured_at, stage_ms)
+            self.times.add(frame.captured_at, before_look(frame, taken, asked))
             self._tidying.resting()
             return False
         seen = self._look(frame, self._holdings.active)
@@ -145,36 +153,31 @@ class Daemon:
         self._tidying.looked(seen.observation.face)
         before = time.monotonic()
         decision = self._decider.step(seen.observation, before, now_utc())
-        seen.stage_ms.update(stage_ms, **after_look(frame, before, time.monotonic()))
+        decided = time.monotonic()
+        # The lock first: what a frame leaves to be written down can wait, whoever stands there should not.
+        opened = self._open(decision) if decision is not None and decision.outcome == "granted" else None
+        seen.stage_ms.update(before_look(frame, taken, asked), **after_look(frame, before, decided))
         self.times.add(frame.captured_at, seen.stage_ms)
         self._recent.add(frame, seen)
         if decision is not None:
-            self._act(decision)
+            self._tell(decision, opened)
         self._link.say_hint(decision.reason if decision is not None else seen.observation.quality)
         self._glimpse.saw(frame, seen)
         return True
 
-    def _act(self, decision: Decision) -> None:
+    def _open(self, grant: Decision) -> _Opened:
+        begun = time.monotonic()
+        return _Opened(self._opener.open(grant.hold_ms, grant.observed_at + FRESH_S), begun, time.monotonic())
+
+    def _tell(self, decision: Decision, opened: _Opened | None) -> None:
         scene, seen = self._recent[decision.sequence]
         outcome, reason, stage_ms = decision.outcome, decision.reason, dict(seen.stage_ms)
-        if decision.outcome == "granted":
-            begun = time.monotonic()
-            failed = self._opener.open(decision.hold_ms, decision.observed_at + FRESH_S)
-            handed = time.monotonic()
-            self.times.put("unlock", (handed - begun) * 1000)
-            stage_ms["frame_to_unlock"] = round((handed - decision.observed_at) * 1000, 1)
-            if failed is not None:
-                outcome, reason = "denied", failed
-        detail = EventDetail(
-            person_id=decision.person_id,
-            person=decision.name,
-            distance=finite(decision.distance),
-            runner_up=finite(decision.runner_up),
-            quality=seen.quality,
-            stage_ms=stage_ms,
-            scene=scene,
-        )
-        self._journal.tell(outcome, reason, detail)
+        if opened is not None:
+            self.times.put("unlock", (opened.handed - opened.begun) * 1000)
+            stage_ms["frame_to_unlock"] = round((opened.handed - decision.observed_at) * 1000, 1)
+            if opened.failed is not None:
+                outcome, reason = "denied", opened.failed
+        self._journal.tell(outcome, reason, detail_of(decision, scene, seen, stage_ms))
         # Nobody is named here: the system's log lies on the disk in plain.
         log.info("%s: %s, record %d of the audit", outcome, reason, self._journal.head.count)
 

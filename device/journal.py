@@ -7,7 +7,6 @@ up to OWED_LIMIT, events go to the page at once, and health says so. Above that 
 from __future__ import annotations
 
 import logging
-import math
 import time
 import uuid
 from collections import deque
@@ -52,11 +51,6 @@ def now_utc() -> datetime:
     """The wall clock, aware, to the millisecond that the audit keeps."""
     moment = datetime.now(timezone.utc)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def finite(distance: float | None) -> float | None:
-    """JSON has no infinity: nobody else enrolled is no runner-up."""
-    return distance if distance is not None and math.isfinite(distance) else None
 
 
 class Journal:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
 from device.camera import Frame, read_frames
 from device.decide import Decider
 from device.embed import Encoder
-from device.journal import finite
 from device.model import Active, fits, pair, tested
 from device.outfit import Look, default_bundle, real_look
 from device.picture import Pixels
@@ -141,5 +141,5 @@ def replay(
 
 
 def _rounded(distance: float | None) -> float | None:
-    distance = finite(distance)
-    return None if distance is None else round(distance, 4)
+    # JSON has no infinity: nobody else enrolled is no runner-up.
+    return None if distance is None or not isfinite(distance) else round(distance, 4)

@@ -5,6 +5,7 @@ Daemon and replay share it."""
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,11 +13,12 @@ import numpy as np
 
 from device.align import align
 from device.camera import Frame
-from device.decide import Observation
+from device.decide import Decision, Observation
 from device.detect import Detector
 from device.model import Active
 from device.quality import assess
 from device.stages import Stopwatch
+from firmware_config.events import EventDetail
 
 FRAMES_REMEMBERED: Final = 512
 """A refusal may be about a frame of VISIT_GAP_S + VOTE_SPAN_S ago: 360 frames at the most that settings allow."""
@@ -76,3 +78,16 @@ def look(frame: Frame, detector: Detector, active: Active, watch: Stopwatch | No
         watch.lap("match")
     observation = Observation(frame.captured_at, frame.sequence, quality.reason, match, face=True)
     return Seen(observation, watch.ms, dict(quality.values), faces[0].box)
+
+
+def detail_of(decision: Decision, scene: str, seen: Seen, stage_ms: Mapping[str, float]) -> EventDetail:
+    """What an event says of a decision. scene, seen: of its frame. stage_ms: that frame's, and what came after."""
+    return EventDetail(
+        person_id=decision.person_id,
+        person=decision.name,
+        distance=decision.distance,
+        runner_up=decision.runner_up,
+        quality=seen.quality,
+        stage_ms=dict(stage_ms),
+        scene=scene,
+    )
