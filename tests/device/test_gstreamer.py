@@ -50,7 +50,7 @@ def test_the_boards_pipelines_give_pictures_of_the_size_asked_for(address: str) 
         reads = [grabber.read() for _ in range(4)]
     finally:
         grabber.release()
-    pictures = [read[0] for read in reads if read is not None]
+    pictures = [read[0].image for read in reads if read is not None]
     assert [picture.shape for picture in pictures] == [(120, 160, 3)] * 4
     assert all(rightmost_bright(picture) for picture in pictures), "a white ball before black"
     assert not np.array_equal(pictures[0], pictures[3]), "it moves"
@@ -68,7 +68,7 @@ def test_colours_come_through(tmp_path: Path) -> None:
     finally:
         grabber.release()
     assert read is not None
-    blue, green, red_mean = read[0].reshape(-1, 3).mean(axis=0)
+    blue, green, red_mean = read[0].image.reshape(-1, 3).mean(axis=0)
     assert red_mean > 230
     assert max(blue, green) < 25
 
@@ -105,7 +105,7 @@ def test_a_camera_that_changes_its_size_goes_on_at_the_new_one(tmp_path: Path, m
     fake(tmp_path, monkeypatch, f"{HEADER}; {frame.format(48)}; {other}; {frame.format(192)}")
     grabber = PipeGrabber("any", "it")
     try:
-        shapes = [read[0].shape for read in (grabber.read(), grabber.read()) if read is not None]
+        shapes = [read[0].image.shape for read in (grabber.read(), grabber.read()) if read is not None]
         assert shapes == [(2, 16, 3), (4, 32, 3)]
         assert grabber.read() is None, "it has ended"
     finally:
