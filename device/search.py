@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from device.int8_dot import CODE_ZERO, PROBE_ZERO, CodeProducts
+from device.int8_dot import CODE_ZERO, code_products
 from firmware_config.face import FloatArray
 
 Codes = npt.NDArray[np.uint8]
@@ -26,8 +26,6 @@ FEW: Final = 20_000
 HALF: Final = 127
 ZERO: Final = CODE_ZERO
 """Codes are ZERO +- HALF."""
-
-PROBE_HALF: Final = PROBE_ZERO - 1
 
 BLOCK: Final = 1024
 """Scores that are looked at together: nearly every block holds nobody who may be first or second."""
@@ -73,7 +71,7 @@ class Search:
         # Less than three people are never ruled out.
         self._coded = coded if len(first_row) > 2 else None
         if self._coded is not None:
-            self._products = CodeProducts(self._coded.codes)
+            self._products = code_products(self._coded.codes)
             self._coded = replace(self._coded, codes=self._coded.codes[:0])  # onnxruntime has them now
 
     def two_nearest(self, embedding: FloatArray) -> tuple[int, float, float]:
@@ -94,7 +92,7 @@ class Search:
         """People who may be first or second, or None when nearly all may."""
         if self._coded is None:
             return None
-        step = float(np.abs(embedding).max()) / PROBE_HALF
+        step = float(np.abs(embedding).max()) / self._products.half
         probe = np.rint(embedding / np.float32(step)).astype(np.int8)
         off = embedding.astype(np.float64) - probe.astype(np.float64) * step
         # |t.e - c.p| <= |t - c| |e| + |c| |e - p|, and |c| <= 1 + |t - c|.
@@ -118,17 +116,17 @@ class Search:
         return np.concatenate([np.arange(first, first + count) for first, count in spans])
 
 
-def _within(scores: npt.NDArray[np.int32], width: int) -> Rows:
-    """Where scores are at most width below the second largest. scores: int32[N], N at least 3."""
+def _within(scores: npt.NDArray[Any], width: int) -> Rows:
+    """Where scores are at most width below the second largest. scores: whole numbers [N], N at least 3."""
     starts = np.arange(0, len(scores), BLOCK)
     best = np.maximum.reduceat(scores, starts)
     # The second of the blocks' best is a score, so the second largest of all is no less.
-    least = int(np.partition(best, -2)[-2]) - width if len(best) > 1 else np.iinfo(np.int32).min
+    least = float(np.partition(best, -2)[-2]) - width if len(best) > 1 else -np.inf
     blocks = np.flatnonzero(best >= least)
     places = (starts[blocks, None] + np.arange(BLOCK)).ravel()
     places = places[places < len(scores)]
     found = scores[places]
-    kept: Rows = places[found >= int(np.partition(found, -2)[-2]) - width]
+    kept: Rows = places[found >= float(np.partition(found, -2)[-2]) - width]
     return kept
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import threading
+import time
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -14,12 +16,24 @@ from onnx import TensorProto, helper
 
 from device import int8_dot
 from device import search as search_module
-from device.int8_dot import LARGE_PAGES_FROM, PROBE_ZERO, CodeProducts, ask_for_large_pages, graph
+from device.int8_dot import (
+    LARGE_PAGES_FROM,
+    PROBE_ZERO,
+    BlockProducts,
+    IntegerProducts,
+    ask_for_large_pages,
+    block_graph,
+    blocks_pay,
+    code_products,
+    integer_graph,
+)
 from device.match import Gallery
 from device.search import HALF, ZERO, Coded, Search, encode
 from firmware_config.face import FloatArray
 
 ENCODER = "e" * 64
+KERNELS = [IntegerProducts, BlockProducts]
+Kernel = type[IntegerProducts] | type[BlockProducts]
 
 
 def unit_rows(seed: int, count: int, spread: float = 1.0) -> FloatArray:
@@ -76,40 +90,100 @@ def test_codes_that_tell_nobody_apart_leave_everybody_to_float32() -> None:
     assert search.two_nearest(rows[5]) == brute(rows, np.arange(100), rows[5])
 
 
-def test_the_graph_is_one_product_of_integers() -> None:
-    count = 70_000
-    codes = TensorProto(name="codes", data_type=TensorProto.INT8, dims=[128, count])
-    codes.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", "codes"), ("offset", "0"), ("length", str(128 * count))):
-        codes.external_data.add(key=key, value=value)
+def outside(name: str, kind: int, sides: list[int], size: int) -> TensorProto:
+    """A tensor of so many bytes that is kept outside of the model."""
+    tensor = TensorProto(name=name, data_type=kind, dims=sides)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", name), ("offset", "0"), ("length", str(size))):
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+COUNT = 70_000
+
+
+def test_a_graph_is_one_product_of_integers() -> None:
+    zero = helper.make_tensor("zero", TensorProto.UINT8, [], bytes([PROBE_ZERO]), raw=True)
     expected = helper.make_graph(
         [helper.make_node("MatMulInteger", ["probe", "codes", "zero"], ["products"])],
         "int8-dot",
         [helper.make_tensor_value_info("probe", TensorProto.UINT8, [1, 128])],
-        [helper.make_tensor_value_info("products", TensorProto.INT32, [1, count])],
-        [codes, helper.make_tensor("zero", TensorProto.UINT8, [], bytes([PROBE_ZERO]), raw=True)],
+        [helper.make_tensor_value_info("products", TensorProto.INT32, [1, COUNT])],
+        [outside("codes", TensorProto.INT8, [128, COUNT], 128 * COUNT), zero],
     )
-    written = onnx.load_from_string(graph(count))
-    assert written.graph == expected
+    written = onnx.load_from_string(integer_graph(COUNT))
     assert written == helper.make_model(expected, opset_imports=[helper.make_opsetid("", 10)], ir_version=8)
 
 
+def test_the_other_graph_is_one_product_of_blocks() -> None:
+    sizes = {"K": 128, "N": COUNT, "accuracy_level": 4, "bits": 8, "block_size": 128}
+    expected = helper.make_graph(
+        [helper.make_node("MatMulNBits", ["probe", "codes", "scales"], ["products"], domain="com.microsoft", **sizes)],
+        "int8-dot",
+        [helper.make_tensor_value_info("probe", TensorProto.FLOAT, [1, 128])],
+        [helper.make_tensor_value_info("products", TensorProto.FLOAT, [1, COUNT])],
+        [
+            outside("codes", TensorProto.UINT8, [COUNT, 1, 128], 128 * COUNT),
+            outside("scales", TensorProto.FLOAT, [COUNT], 4 * COUNT),
+        ],
+    )
+    versions = [helper.make_opsetid("", 10), helper.make_opsetid("com.microsoft", 1)]
+    written = onnx.load_from_string(block_graph(COUNT))
+    assert written == helper.make_model(expected, opset_imports=versions, ir_version=8)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 300))
-def test_products_are_those_of_whole_numbers(seed: int, count: int) -> None:
+def test_products_are_those_of_whole_numbers(kernel: Kernel, seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     codes = rng.integers(ZERO - HALF, ZERO + HALF + 1, (count, 128)).astype(np.uint8)
-    probe = rng.integers(-63, 64, 128).astype(np.int8)
+    probe = rng.integers(-kernel.half, kernel.half + 1, 128).astype(np.int8)
+    probe[rng.integers(128)] = rng.choice([-kernel.half, kernel.half])
     expected = (codes.astype(np.int64) - ZERO) @ probe.astype(np.int64)
-    assert np.array_equal(CodeProducts(codes).with_probe(probe), expected)
+    assert np.array_equal(kernel(codes).with_probe(probe), expected)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("probe", [63, -63])
-def test_the_largest_sums_do_not_clip(sign: int, probe: int) -> None:
+@pytest.mark.parametrize("end", [1, -1])
+def test_the_largest_sums_do_not_clip(kernel: Kernel, sign: int, end: int) -> None:
     codes = np.full((9, 128), ZERO + sign * HALF, np.uint8)
-    products = CodeProducts(codes).with_probe(np.full(128, probe, np.int8))
-    assert products.tolist() == [128 * sign * HALF * probe] * 9
+    products = kernel(codes).with_probe(np.full(128, end * kernel.half, np.int8))
+    assert products.tolist() == [128 * sign * HALF * end * kernel.half] * 9
+
+
+def wrong(_self: BlockProducts, _probe: np.ndarray) -> np.ndarray:
+    return np.zeros(int8_dot.TRIAL, np.float32)
+
+
+def slow(self: BlockProducts, probe: np.ndarray) -> np.ndarray:
+    time.sleep(0.02)
+    return right(self, probe)
+
+
+right = BlockProducts.with_probe
+
+
+@pytest.mark.parametrize("answers", [wrong, slow])
+def test_blocks_that_are_wrong_or_slow_on_this_processor_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, answers: Callable[[BlockProducts, np.ndarray], np.ndarray]
+) -> None:
+    monkeypatch.setattr(BlockProducts, "with_probe", answers)
+    blocks_pay.cache_clear()
+    try:
+        assert isinstance(code_products(np.full((3, 128), ZERO, np.uint8)), IntegerProducts)
+    finally:
+        blocks_pay.cache_clear()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_either_way_the_nearest_are_the_nearest(monkeypatch: pytest.MonkeyPatch, kernel: Kernel) -> None:
+    monkeypatch.setattr(int8_dot, "blocks_pay", lambda: kernel is BlockProducts)
+    rows = unit_rows(6, 3000)
+    search = Search(rows, np.arange(len(rows)), encode(rows))
+    for probe in unit_rows(7, 20):
+        assert search.two_nearest(probe) == pytest.approx(brute(rows, np.arange(len(rows)), probe), abs=1e-6)
 
 
 @pytest.mark.parametrize("value", [1, -1])
