@@ -38,7 +38,7 @@ FIRST_FRAME_S: Final = 10.0
 WARM_UP: Final = 3
 """Frames before the clock counts: buffers and caches."""
 
-INSIDE: Final = ("detect", "align", "quality", "embed", "match")
+INSIDE: Final = ("decode", "detect", "align", "quality", "embed", "match")
 """Stages in which Python, OpenCV and onnxruntime work by turns."""
 
 
@@ -143,7 +143,7 @@ def table(taken: Sequence[Taken]) -> str:
     for stage in STAGES:
         lines += _line(stage, [one.stage_ms[stage] for one in taken if stage in one.stage_ms])
     whole = [one for one in taken if "match" in one.stage_ms] or list(taken)
-    lines += _line("detect to match", [one.looked_ms for one in whole])
+    lines += _line("decode to match", [one.looked_ms for one in whole])
     lines += _line("  of it in networks", [one.network_ms for one in whole])
     lines += _line("  of it around them", [one.looked_ms - one.network_ms for one in whole])
     return "\n".join(lines)
@@ -166,5 +166,5 @@ def write_chart(path: Path, taken: Sequence[Taken], title: str) -> None:
 
 
 def _row(name: str, one: Taken) -> Row:
-    whole = Span(f"{name}, {one.looked_ms:.2f} ms from detect to match", one.spans[0].begin, one.spans[-1].end)
+    whole = Span(f"{name}, {one.looked_ms:.2f} ms from decode to match", one.spans[0].begin, one.spans[-1].end)
     return Row(whole, one.spans, one.networks)

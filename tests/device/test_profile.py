@@ -51,7 +51,7 @@ def test_a_recording_is_profiled_down_to_the_match(
     rows = {line[:22].strip(): line[22:].split() for line in said.splitlines()[2:-1]}
     # A loaded machine may skip pictures: the newest is looked at, and three are for warming up.
     assert 1 <= int(rows["match"][0]) <= 13
-    assert float(rows["detect to match"][1]) > float(rows["of it in networks"][1]) > 0
+    assert float(rows["decode to match"][1]) > float(rows["of it in networks"][1]) > 0
     assert all(float(rows[stage][1]) > 0 for stage in ("detect", "align", "quality", "embed", "frame"))
     words = [title.text or "" for title in ElementTree.parse(picture).iter(f"{SVG}title")]
     assert sum(text.startswith("network") for text in words) >= 4, "detector and encoder in both frames"
