@@ -18,8 +18,13 @@ from firmware_config.messages import LEAF_ALARMS, Health
 
 LOCK_WORDS: Final = {"LOCKED": "Locked", "UNLOCKED": "Unlocked", "JAMMED": "Jammed"}
 CAMERA_WORDS: Final = {"ok": "Seeing", "opening": "Opening", "lost": "Lost", "frozen": "Frozen", "black": "Black"}
-STAGES: Final = ("detect", "align", "quality", "embed", "match", "decide", "frame_to_unlock")
-"""Order of the way of a frame; a door may send more, which come after."""
+STAGES: Final = (
+    *("capture", "wait", "motion", "decode", "detect", "align", "quality", "embed", "match", "decide", "unlock"),
+    *("frame", "frame_to_unlock"),
+)
+"""Order of the way of a frame, and the whole of it; a door may send more, which come after."""
+SHOWN_MS: Final = 0.05
+"""What is shorter would be shown as no time at all."""
 STAGE_WORDS: Final = {"frame_to_unlock": "picture to unlock"}
 
 
@@ -176,9 +181,9 @@ def _tile(name: str, value: str, small: str = "", kind: str = "none") -> str:
 def _stages(health: Health | None) -> str:
     if health is None or not health.stage_ms:
         return ""
-    times = health.stage_ms
+    times = {name: took for name, took in health.stage_ms.items() if took >= SHOWN_MS}
     order = [*(name for name in STAGES if name in times), *sorted(set(times) - set(STAGES))]
-    longest = max(times.values()) or 1.0
+    longest = max(times.values(), default=1.0)
     rows = "".join(
         f"<div><dt>{esc(STAGE_WORDS.get(name, name.replace('_', ' ')))}</dt>"
         f'<dd><i style="width:{max(1.0, 100 * times[name] / longest):.0f}%"></i><b>{times[name]:.1f} ms</b></dd></div>'

@@ -1,5 +1,6 @@
 """What the tabs show: sentences, escaped, and a plot that reads at the ends of its scale."""
 
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from xml.etree import ElementTree
@@ -71,6 +72,12 @@ def test_nothing_that_people_typed_becomes_html() -> None:
         markup.door_card(door(camera=EVIL, stage_ms={EVIL: 1.0}), EVIL),
     ]
     assert [text for text in texts if "<img src=x" in text] == []
+
+
+def test_a_pictures_way_is_shown_in_its_order_without_what_took_no_time() -> None:
+    sent = {"frame": 6.9, "embed": 2.9, "decode": 0.04, "wait": 0.1, "detect": 3.0, "another": 1.0, "capture": 0.2}
+    text = markup.door_card(door(stage_ms=sent), "front")
+    assert re.findall(r"<dt>([^<]*)</dt>", text) == ["capture", "wait", "detect", "embed", "frame", "another"]
 
 
 def test_event_names_who_came_in_and_why_somebody_did_not() -> None:
