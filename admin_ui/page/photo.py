@@ -32,8 +32,12 @@ def sent_path(file: File, uploads: Path, missing: str = NO_FILE, gone: str = FIL
     record comes from the browser, and must not become a way to read other files of this machine."""
     if not file or not isinstance(file, dict) or not isinstance(file.get("path"), str):
         raise BadInput(missing)
-    path = Path(file["path"]).resolve()
-    if not path.is_relative_to(uploads.resolve()) or not path.is_file():
+    try:
+        path = Path(file["path"]).resolve()
+        there = path.is_relative_to(uploads.resolve()) and path.is_file()
+    except (OSError, ValueError) as error:  # characters that no file's name has, or too many of them
+        raise BadInput(gone) from error
+    if not there:
         raise BadInput(gone)
     return path
 

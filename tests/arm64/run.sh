@@ -95,7 +95,8 @@ trap 'rm -rf "$SCENES"' EXIT
 "$python" -m tests.arm64.scenes "$SCENES"
 "$python" -m device.cli replay --frames "$SCENES/frames" --roster "$SCENES/roster.json" --fps 8 --json >"$SCENES/here.jsonl"
 
-# What needs neither a broker nor the page. More waiting: an emulated second is many.
+# What needs neither a broker nor the page, nor a processor's own speed. More waiting: an emulated second is many, and
+# Hypothesis' profile for CI complains of no slowness.
 mapfile -t modules < <(grep -LE 'admin_ui|trainer|brokers|houses' tests/device/test_*.py)
 for suite in "${suites[@]}"; do
   [[ -n ${python_of[$suite]:-} ]] || complain "Debian $suite is not known; bookworm and trixie are."
@@ -107,6 +108,6 @@ for suite in "${suites[@]}"; do
   "$python" -m tests.arm64.compare "$SCENES/here.jsonl" "$SCENES/$suite.jsonl"
   echo "test-arm64: the device's tests on $suite"
   # shellcheck disable=SC2086 # TESTS is words
-  inside "$suite" sh -c 'cd /work && exec python3 -m pytest -q -p no:cacheprovider --timeout 900 "$@"' _ \
-    ${TESTS:-"${modules[@]}" tests/replay}
+  inside "$suite" sh -c 'cd /work && exec python3 -m pytest -q -p no:cacheprovider --timeout 900 -m "not timed" \
+    --hypothesis-profile=ci "$@"' _ ${TESTS:-"${modules[@]}" tests/replay}
 done

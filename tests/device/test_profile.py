@@ -41,6 +41,7 @@ def recording(tmp_path: Path, att: dict[int, list[ImageArray]], detector: Detect
     return folder
 
 
+@pytest.mark.timed
 def test_a_recording_is_profiled_down_to_the_match(
     bundle: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def pick(chooser: Chooser) -> str:
     return chooser.pick("The encoder", pixel_encoder(), lambda: EXAMPLE, 0.02)
 
 
+@pytest.mark.timed
 def test_the_detector_is_compared_anchor_by_anchor_though_a_grey_picture_has_no_face(tmp_path: Path) -> None:
     bench = Bench(cpu=(0.02, 0.0), xnnpack=(0.0, 0.2), acl=(0.002, 0.0))
     chooser = bench.chooser(tmp_path)

@@ -74,6 +74,7 @@ def test_the_ends_of_the_way_are_timed_from_the_cameras_arrival() -> None:
     assert after_look(frame, before=10.012, decided=10.0125) == pytest.approx({"decide": 0.5, "frame": 12.5})
 
 
+@pytest.mark.timed
 def test_timing_a_frame_costs_less_than_its_budget() -> None:
     ring = StageRing(FRAMES_KEPT)
     laps = [stage for stage in STAGES if stage not in ("capture", "wait", "motion", "decide", "unlock", "frame")]

@@ -38,6 +38,7 @@ ROSTER += b'"encoder_id": "' + encoder_id(1).encode() + b'"}'
 KNOWN = [
     ("door-toml", b"board = " + b"9" * 5000),
     ("door-toml", b"[lock]\nexit_hold_s = 0x" + b"f" * 5000),
+    ("page", b'examine application/json\n{"data": [{"path": "\xed\xa0\x80"}]}'),
     ("admin-toml", b"site = " + b"[" * 5000),
     ("training-toml", b"a." * 5000 + b"a = 1"),
     ("kept", b'{"a":' * 5000),
