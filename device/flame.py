@@ -17,7 +17,7 @@ BAR: Final = 24
 LETTER: Final = 6.6
 """Width of a letter at 11 px, pixels: what fits into a bar is written there, the rest is in the bar's tooltip."""
 
-COLOURS: Final = ("#e4572e", "#f3a712", "#a8c686", "#669bbc", "#8e7dbe", "#d6a2ad")
+COLOURS: Final = ("#e4572e", "#f3a712", "#a8c686", "#669bbc", "#8e7dbe", "#d6a2ad", "#c5a880")
 NETWORK: Final = "#29335c"
 WHOLE: Final = "#c9cbd4"
 
