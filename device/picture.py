@@ -19,6 +19,9 @@ from firmware_config.face import ImageArray
 SKETCHED: Final = 8
 """Rows and columns of a JPEG that are one in its sketch."""
 
+MOST_PIXELS: Final = 40_000_000
+"""What a camera may claim: decoded it is 120 MB, and a sketch of the most that a JPEG can claim is 67."""
+
 BEGIN, SCAN, END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 """JPEG's markers. END cannot occur within a scan; a thumbnail's lies before the last one begins."""
 
@@ -74,11 +77,14 @@ class Jpeg:
     """A picture that came as a JPEG."""
 
     def __init__(self, data: bytes) -> None:
-        """data: the file. Raises BadInput for one that is torn or is no JPEG: its lower half would be grey."""
+        """data: the file. Raises BadInput for one that is torn, for its lower half would be grey, for what is no JPEG,
+        and for more than MOST_PIXELS."""
         if not (data.startswith(BEGIN) and data.rfind(END) > data.rfind(SCAN) > 0):
             raise BadInput("The camera sent a torn JPEG.")
         self.data = data
         self.sketch = self._decoded(SMALL)
+        if self.size[0] * self.size[1] > MOST_PIXELS:
+            raise BadInput(f"The camera sent a JPEG of {self.size[1]}x{self.size[0]} pixels; that is no camera's.")
 
     @cached_property
     def image(self) -> ImageArray:

@@ -77,6 +77,14 @@ def test_a_thumbnails_end_is_not_the_pictures() -> None:
         Jpeg(whole[:-40])
 
 
+def test_a_jpeg_that_claims_to_be_huge_is_refused_before_it_is_decoded() -> None:
+    file = bytearray(jpeg(view(1)))
+    sides = file.index(b"\xff\xc0") + 5
+    file[sides : sides + 4] = struct.pack(">HH", 20_000, 20_000)
+    with pytest.raises(BadInput, match="20000x20000 pixels"):
+        Jpeg(bytes(file))
+
+
 def test_a_drivers_padding_is_no_tear() -> None:
     assert Jpeg(jpeg(view(1)) + bytes(64)).size == (48, 64)
 
