@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from device.attention import Attention
 from device.board import settle
@@ -30,12 +30,11 @@ from device.link import Link
 from device.lockset import Lockset, LocksetThread
 from device.lookout import Lookout
 from device.memory import Tidying
-from device.opening import Opener
+from device.opening import Opened, Opener
 from device.outfit import Outfit, equip, load_settings
 from device.sight import Recent, detail_of
 from device.stages import StageRing, after_look, before_look
 from firmware_config.errors import BadState
-from firmware_config.face import Reason
 from firmware_config.pairing import load_door as load_pairing
 from firmware_config.schema import SettingsRefused
 from firmware_config.sdnotify import Notifier
@@ -66,14 +65,6 @@ def run(settings_path: Path) -> int:
         signal.signal(number, lambda *_: daemon.stop.set())
     signal.signal(signal.SIGHUP, lambda *_: daemon.reload.set())
     return daemon.run()
-
-
-class _Opened(NamedTuple):
-    """failed: why the lock could not be told; None: it was. begun, handed: monotonic, s."""
-
-    failed: Reason | None
-    begun: float
-    handed: float
 
 
 class Daemon:
@@ -154,26 +145,27 @@ class Daemon:
         before = time.monotonic()
         decision = self._decider.step(seen.observation, before, now_utc())
         decided = time.monotonic()
-        # The lock first: what a frame leaves to be written down can wait, whoever stands there should not.
+        # The lock first, its record next: what else a frame leaves can wait, whoever stands there should not.
         opened = self._open(decision) if decision is not None and decision.outcome == "granted" else None
         seen.stage_ms.update(before_look(frame, taken, asked), **after_look(frame, before, decided))
-        self.times.add(frame.captured_at, seen.stage_ms)
         self._recent.add(frame, seen)
         if decision is not None:
             self._tell(decision, opened)
+        self.times.add(frame.captured_at, seen.stage_ms)
+        if opened is not None:
+            self.times.put("unlock", (opened.handed - opened.begun) * 1000)
         self._link.say_hint(decision.reason if decision is not None else seen.observation.quality)
         self._glimpse.saw(frame, seen)
         return True
 
-    def _open(self, grant: Decision) -> _Opened:
+    def _open(self, grant: Decision) -> Opened:
         begun = time.monotonic()
-        return _Opened(self._opener.open(grant.hold_ms, grant.observed_at + FRESH_S), begun, time.monotonic())
+        return Opened(self._opener.open(grant.hold_ms, grant.observed_at + FRESH_S), begun, time.monotonic())
 
-    def _tell(self, decision: Decision, opened: _Opened | None) -> None:
+    def _tell(self, decision: Decision, opened: Opened | None) -> None:
         scene, seen = self._recent[decision.sequence]
         outcome, reason, stage_ms = decision.outcome, decision.reason, dict(seen.stage_ms)
         if opened is not None:
-            self.times.put("unlock", (opened.handed - opened.begun) * 1000)
             stage_ms["frame_to_unlock"] = round((opened.handed - decision.observed_at) * 1000, 1)
             if opened.failed is not None:
                 outcome, reason = "denied", opened.failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 from device.doorman import Doorman
 from device.journal import Journal
@@ -12,6 +13,14 @@ from device.relay import RelayFault
 from firmware_config.face import Reason
 
 log = logging.getLogger("latchkey.opening")
+
+
+class Opened(NamedTuple):
+    """failed: why the lock could not be told; None: it was. begun, handed: monotonic, s."""
+
+    failed: Reason | None
+    begun: float
+    handed: float
 
 
 class Opener:
