@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +14,16 @@ from benchmarks import jitter, peers
 from benchmarks.faces import Shot
 from device.align import align
 from device.detect import Face
-from firmware_config.face import ImageArray
-from trainer.teaching.lessons import MOVED
+from firmware_config.face import CROP_SIZE, ImageArray
+from trainer.config import load
+from trainer.parts import Look
 
 Detect = Callable[[ImageArray], list[Face]]
 Values = NDArray[np.float64]
+
+DOOR: Final = resources.files("trainer").joinpath("configs", "door.toml")
+MOVED: Final = load(Path(str(DOOR))).augment or Look()
+"""How far the default encoder's training turns, zooms and shifts its crops."""
 
 
 def steadiness(
@@ -47,7 +54,7 @@ def steadiness(
 
 
 def summary(all_moved: list[jitter.Moved]) -> dict[str, Any]:
-    """Median, 95th and 99th of a hundred of each kind of movement; shares within what lessons.MOVED draws from.
+    """Median, 95th and 99th of a hundred of each kind of movement; shares within what MOVED draws from.
 
     covered: of the differences between two looks; covered_one: of one look's own error, taken to be 1/sqrt(2) of
     that, as when both looks err alike and independently.
@@ -69,7 +76,7 @@ def covered(turn: Values, zoom: Values, shift: Values) -> dict[str, float]:
     within = {
         "turn": turn <= MOVED.turn_degrees,
         "zoom": zoom <= MOVED.zoom,
-        "shift": shift <= MOVED.shift_pixels,
+        "shift": shift <= MOVED.shift * CROP_SIZE,
     }
     shares = {name: float(each.mean()) for name, each in within.items()}
     return {**shares, "all": float(np.logical_and.reduce(list(within.values())).mean())}

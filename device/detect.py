@@ -22,7 +22,7 @@ from firmware_config.files import write_atomic
 STRIDES: Final = (8, 16, 32)
 """Pixels between the anchors of YuNet's three output levels."""
 
-FORM: Final = "faces"
+FORM: Final = "blended"
 """In the name of the file that device/detector_graph.py makes: another form of it, another name."""
 
 INPUT: Final = "image"
@@ -124,7 +124,7 @@ class Detector:
         blob, ratio = self._blob(image_bgr, long_side or self.long_side)
         at, step = anchors(*blob.shape[2:])
         rows = self._session.run((FACES,), {INPUT: blob, AT: at, STEP: step, SCORE: self._least})[0]
-        faces = [_face(row, *ratio) for row in rows[0].tolist()]
+        faces = [_face(row, *ratio) for row in rows.tolist()]
         return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
 
     def _blob(self, image: ImageArray, long_side: int) -> tuple[ImageArray, tuple[float, float]]:
@@ -168,10 +168,7 @@ def anchors(height: int, width: int) -> tuple[FloatArray, FloatArray]:
 
 def _face(row: list[float], across: float, down: float) -> Face:
     """row: of FACES. across, down: image pixels per input pixel."""
-    middle_x, middle_y, width, height, *marks, likely, x, y, _, _, step = row
+    middle_x, middle_y, width, height, *marks, likely = row
     box = (middle_x - width / 2) * across, (middle_y - height / 2) * down, width * across, height * down
-    landmarks = [
-        ((to_x * step + x) * across, (to_y * step + y) * down)
-        for to_x, to_y in zip(marks[::2], marks[1::2], strict=True)
-    ]
+    landmarks = [(x * across, y * down) for x, y in zip(marks[::2], marks[1::2], strict=True)]
     return Face(box, np.array(landmarks, dtype=np.float32), sqrt(min(likely, 1.0)))
