@@ -135,11 +135,11 @@ class Distillation(Part):
 
     lessons: Literal["kept", "live"] = "kept"
     """kept: the teachers look once at every crop, at its mirror image, and at `mixes` blends of two, for CPUs.
-    live: at every augmented crop while the student learns, for a GPU."""
+    live: at crops and blends as the student meets them, moved anew each time, for a GPU."""
     mixes: int = Field(default=3, ge=0, le=16)
-    """Kept lessons on blends of each crop with another, each time another one."""
+    """Turns of blends of each crop with another, each time another one; kept lessons are written once for each."""
     plain: int = Field(default=4, ge=1, le=16)
-    """Turns of the plain crops in an epoch, beside one of each blend."""
+    """Turns of the plain crops in an epoch, beside those of blends."""
     whiten: float = Field(default=0.0, ge=0, le=1)
     """How far the directions of the teachers' embeddings are evened out: 0 keeps their distances, 1 whitens."""
     crops: int = Field(ge=1)
@@ -152,6 +152,8 @@ class Distillation(Part):
     """Muon's learning rate, for matrices and convolutions; half a cosine down to 0."""
     rate_rest: float = Field(default=2e-3, gt=0)
     """AdamW's, for all else."""
+    decay: float = Field(default=0.0, ge=0, lt=1)
+    """Muon's weight decay, times the rate a step."""
     old: OldEncoder | None = None
 
 
@@ -198,6 +200,8 @@ class Config(Part):
     def _one_way(self) -> Config:
         if bool(self.stage) == bool(self.distill) or bool(self.teacher) != bool(self.distill):
             raise ValueError("a run has stages, or [distill] and teachers")
+        if self.distill is not None and not self.network.for_door:
+            raise ValueError("teachers teach a door's network: fusedfacenet or mobilefacenet")
         if self.whiten is not None and (self.network.kind != "edgenet" or self.network.channels):
             raise ValueError("[whiten] is for an edgenet without channels")
         side = FIXED_SIDES.get(self.network.kind)

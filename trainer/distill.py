@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,20 +23,18 @@ from firmware_config.errors import BadInput, BadState
 from firmware_config.files import write_atomic
 from trainer import data
 from trainer.config import Config, Distillation
-from trainer.images.augment import Augmentation, relight
 from trainer.loop.averaging import Centre
 from trainer.loop.muon import optimisers
 from trainer.loop.run import PRECISIONS, begin_network
 from trainer.losses import regression
+from trainer.measuring.validation import embed
 from trainer.teaching.kept import KeptLessons
-from trainer.teaching.lessons import Lessons, LiveLessons, order
+from trainer.teaching.lessons import Lessons, TurnedLessons, order
+from trainer.teaching.live import LiveLessons
 from trainer.teaching.old_space import CompatibleLessons, homes, load_old
 from trainer.teaching.teachers import load_teacher
 from trainer.train import CHECKPOINT, LOG, stop_signals, validate
 
-LIGHT: Final = Augmentation(grey_share=0.25, small_share=0.15)
-"""What the student's crops go through and the teachers' do not: it shall say of a dark, grey, small or noisy face what
-they say of a clear one."""
 STEPS_BETWEEN_LINES: Final = 50
 LOOK_S: Final = 1.0
 """Between two looks at how far the workers are."""
@@ -90,8 +89,8 @@ def distill(
     plan = config.distill
     torch.set_num_threads(1 if plan.workers > 1 else config.threads)
     training, validation = faces.take(split.train), faces.take(split.validation)
-    lessons = open_lessons(config, plan, training, folder, say, cache_dir)
     school = build_school(config, plan, training)
+    lessons = open_lessons(config, plan, training, folder, say, cache_dir, school.result if config.start else None)
     resume(school, folder)
     say(f"{config.name}: {len(training)} crops, {school.steps} steps of {plan.workers} x {plan.batch}")
 
@@ -134,26 +133,33 @@ def open_lessons(
     folder: Path,
     say: Callable[[str], None],
     cache_dir: Path | None,
+    begun: nn.Module | None = None,
 ) -> Lessons:
-    """The lessons that the configuration asks for; kept ones are written first, into folder/lessons."""
+    """The lessons that the configuration asks for; kept ones are written first, into folder/lessons.
+
+    begun: a student that has learnt before. What it knows stays where it is; the teachers' numbers are turned to it.
+    """
     lessons: Lessons
     if plan.lessons == "live":
-        teachers = [load_teacher(file, cache_dir, config.threads) for file in config.teacher]
-        lessons = LiveLessons(teachers, training, config.seed, plan.whiten)
+        device = device_of(plan)
+        teachers = [load_teacher(file, cache_dir, config.threads, device) for file in config.teacher]
+        lessons = LiveLessons(teachers, training, config, device)
     else:
         lessons = kept = KeptLessons(config, training, folder / "lessons")
         kept.prepare(lambda: [load_teacher(file, cache_dir, config.threads) for file in config.teacher], say)
-    if plan.old is None:
-        return lessons
-    old = load_old(plan.old, config.threads)
-    return CompatibleLessons(lessons, homes(old, training, folder / "lessons", say), plan.old.weight)
+    if plan.old is not None:
+        home = homes(load_old(plan.old, config.threads), training, folder / "lessons", say)
+        return CompatibleLessons(TurnedLessons(lessons, lambda rows: home[rows]), home, plan.old.weight)
+    if begun is not None:
+        return TurnedLessons(lessons, lambda rows: embed(config, begun, training.centre()[rows]))
+    return lessons
 
 
 def build_school(config: Config, plan: Distillation, training: data.Faces) -> School:
     """A run at step 0. Raises BadInput, BadState."""
     result, inherited = begin_network(config)
     workers = [
-        Worker(number, student, optimisers(student, plan.rate, plan.rate_rest))
+        Worker(number, student, optimisers(student, plan.rate, plan.rate_rest, plan.decay))
         for number, student in enumerate(copy.deepcopy(result).to(device_of(plan)) for _ in range(plan.workers))
     ]
     steps = max(1, plan.crops // (plan.batch * plan.workers))
@@ -169,11 +175,10 @@ def learn(school: School, worker: Worker, lessons: Lessons, stop: threading.Even
     for look, rows in islice(turns, worker.step, school.steps):
         if stop.is_set():
             break
-        chance = ((config.seed * 1009 + worker.number) * 1_000_003 + worker.step) % 2**63
-        random = torch.Generator().manual_seed(chance)
+        random = np.random.default_rng([config.seed, worker.number, worker.step])
         lesson = lessons.read(look, rows, random)
-        images = relight(lesson.images, LIGHT, random).contiguous(memory_format=torch.channels_last).to(device)
-        targets = lesson.targets.to(device)
+        images = lesson.images.to(device)
+        targets = torch.from_numpy(lesson.targets).to(device)
         part = worker.step / school.steps
         warm = min(1.0, (worker.step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
         with worker.lock:

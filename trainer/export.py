@@ -26,8 +26,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
-from trainer.images.augment import normalise
+from trainer.encoders import normalise
 from trainer.pixel_input import centred, straight, with_extremes
+from trainer.rounding import rounded
 
 OPSET: Final = 18
 """Old enough for every onnxruntime that pyproject allows."""
@@ -121,12 +122,19 @@ class _Crops(CalibrationDataReader):  # type: ignore[misc]
         return None if batch is None else {INPUT: np.ascontiguousarray(batch)}
 
 
+WEIGHT_STEPS: Final = 64
+"""Of seven bits on either side of 0, as onnxruntime's `reduce_range` counts them."""
+
+ROUNDING_CROPS: Final = 128
+"""Crops that say which weights see the same."""
+
+
 def quantise(model: bytes, crops: ImageArray) -> bytes:
     """Static int8: QDQ, uint8 activations, int8 weights by channel.
 
     crops: uint8[M, 112, 112, 3] of people trained on, a few hundred: they set the ranges of activations.
     Weights keep to seven bits: x86 processors without VNNI add pairs of products in 16 bits, which eight bits
-    overflow, and then one face would have other numbers on another board.
+    overflow, and then one face would have other numbers on another board. They are rounded so that their errors cancel.
     """
     with tempfile.TemporaryDirectory() as folder:
         plain, ready, small = (Path(folder) / name for name in ("plain.onnx", "ready.onnx", "small.onnx"))
@@ -135,7 +143,8 @@ def quantise(model: bytes, crops: ImageArray) -> bytes:
         level = logging.getLogger().level
         logging.getLogger().setLevel(logging.ERROR)  # it logs a page of advice for other kinds of model
         try:
-            ready.write_bytes(centred(ready.read_bytes()))
+            centre = centred(ready.read_bytes())
+            ready.write_bytes(rounded(centre, crops[:: max(1, len(crops) // ROUNDING_CROPS)], INPUT, WEIGHT_STEPS))
             quantize_static(
                 str(ready),
                 str(small),

@@ -38,8 +38,10 @@ def sources(config: Config, inherited: Sequence[str] = ()) -> list[str]:
 
 
 def licence(config: Config, inherited: Sequence[str] = ()) -> str:
-    """One sentence for the manifest; what the weights at the beginning were trained on binds too."""
-    begun = f"; begun with weights trained on {'; on '.join(inherited)}" if inherited else ""
+    """One sentence for the manifest; what else the weights at the beginning were trained on binds too."""
+    own = sources(config)
+    before = [each for each in inherited if each not in own]
+    begun = f"; begun with weights trained on {'; on '.join(before)}" if before else ""
     return f"Trained on {terms(config)}{begun}"
 
 

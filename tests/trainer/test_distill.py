@@ -53,7 +53,7 @@ def fewer_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         return Aim(np.zeros(160, np.float32), matrix)
 
     monkeypatch.setattr("trainer.teaching.kept.fit_aim", aim)
-    monkeypatch.setattr("trainer.teaching.lessons.fit_aim", aim)
+    monkeypatch.setattr("trainer.teaching.live.fit_aim", aim)
 
 
 def quiet(_line: str) -> None:
@@ -158,9 +158,9 @@ def test_a_stopped_writing_of_lessons_asks_only_for_the_rest(
     assert sum(looked) < 2 * 3 * len(training)
     rows = np.arange(len(training))
     for look in (0, 1):
-        one, other = (lessons.read(look, rows, torch.Generator().manual_seed(4)) for lessons in (whole, resumed))
+        one, other = (lessons.read(look, rows, np.random.default_rng(4)) for lessons in (whole, resumed))
         assert torch.equal(one.images, other.images)
-        assert torch.allclose(one.targets, other.targets, atol=1e-6)
+        assert np.allclose(one.targets, other.targets, atol=1e-6)
     monkeypatch.setattr(distill, "load_teacher", counting(stop_at=1))
     write("stopped")  # all there: nobody is asked
 
@@ -223,6 +223,29 @@ def test_a_file_of_weights_begins_another_run(shard_folder: Path, tmp_path: Path
         begin_from(network, tmp_path / "other.pt")
 
 
+def test_a_student_that_has_learnt_is_taught_where_it_is(shard_folder: Path, tmp_path: Path) -> None:
+    config = config_of(tmp_path, crops=160)
+    faces, split = train.load_faces(config, shard_folder)
+    school = distill.distill(config, faces, split, tmp_path / "run", quiet)
+    training = faces.take(split.train)
+
+    def asked(begun: torch.nn.Module | None) -> distill.Lessons:
+        assert config.distill is not None
+        return distill.open_lessons(config, config.distill, training, tmp_path / "run", quiet, None, begun)
+
+    # As another machine's principal components, or those of other crops: the same distances, turned.
+    turn = np.linalg.qr(np.random.default_rng(8).normal(size=(128, 128)))[0].astype(np.float32)
+    school.result.head[2].weight.data = torch.einsum(
+        "oi,ichw->ochw", torch.from_numpy(turn), school.result.head[2].weight
+    )
+    school.result.head[3] = torch.nn.Identity()
+    rows, before = asked(None).sample()
+    _, after = asked(school.result).sample()
+    said = distill.embed(config, school.result, training.centre()[rows])
+    assert after @ after.T == pytest.approx(before @ before.T, abs=1e-4)
+    assert np.square(after - said).sum(1).mean() < 0.7 * np.square(before - said).sum(1).mean()
+
+
 def test_a_blend_is_of_two_crops_and_lies_between_what_is_said_of_them(shard_folder: Path, tmp_path: Path) -> None:
     config = config_of(tmp_path)
     faces, split = train.load_faces(config, shard_folder)
@@ -270,3 +293,16 @@ def test_muon_goes_down_a_bowl() -> None:
         weights.square().sum().backward()
         optimiser.step()
     assert float(weights.detach().square().sum()) < 1.0
+
+
+def test_decay_shrinks_weights_that_nothing_moves() -> None:
+    weights = torch.nn.Parameter(torch.eye(3))
+    weights.grad = torch.zeros(3, 3)
+    Muon([weights], lr=0.1, decay=0.5).step()
+    assert torch.allclose(weights.detach(), torch.eye(3) * 0.95)
+
+
+def test_teachers_teach_a_door_s_network(tmp_path: Path) -> None:
+    values = config_of(tmp_path).model_dump(mode="json") | {"network": {"kind": "tutorial"}}
+    with pytest.raises(ValueError, match="teachers teach a door's network"):
+        Config.model_validate(values)

@@ -39,6 +39,7 @@ def test_weights_that_a_run_began_with_bind_it_too(tiny_door: Config) -> None:
     assert terms.sources(told, [terms.CELEBA]) == ["our colleagues, who agreed", terms.CELEBA]
     assert "begun with weights trained on CelebA" in terms.licence(told, [terms.CELEBA])
     assert terms.licence(told) == "Trained on our colleagues, who agreed"
+    assert terms.licence(tiny_door, [terms.CELEBA]) == f"Trained on {terms.CELEBA}", "said once"
 
 
 def test_an_heir_is_told_where_nobody_wrote_the_terms_down(tiny_door: Config) -> None:

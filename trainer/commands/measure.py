@@ -17,7 +17,7 @@ PROTOCOLS = ("lfw", "lfw-grey", "att", "identification", "held-out")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from trainer import evaluate  # noqa: PLC0415
+    from trainer.measuring import evaluate  # noqa: PLC0415
 
     if args.subject.is_dir():
         from trainer.measuring.held_out import held_out_trial, run_embed  # noqa: PLC0415
@@ -39,9 +39,9 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _occlusion(args: argparse.Namespace) -> None:
-    from trainer.evaluate import bundle_embed  # noqa: PLC0415
     from trainer.images.shots import crop_all, read_photo  # noqa: PLC0415
     from trainer.measuring import figures, report  # noqa: PLC0415
+    from trainer.measuring.evaluate import bundle_embed  # noqa: PLC0415
 
     cropped = crop_all([read_photo(path) for path in args.photos], args.cache)
     embed = bundle_embed(read(args.bundle))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def _export(args: argparse.Namespace) -> None:
     from trainer import export  # noqa: PLC0415
-    from trainer.loop.trained import load_trained  # noqa: PLC0415
+    from trainer.loop.trained import load_network  # noqa: PLC0415
 
-    model = export.to_onnx(load_trained(args.run).network, args.mirrored)
+    model = export.to_onnx(load_network(args.run), args.mirrored)
     write_atomic(args.out, model, PUBLIC)
     print(f"{args.out}: float32 encoder, {len(model)} bytes. The door takes the int8 one: see bundle.")
 
@@ -148,7 +148,7 @@ def _inspect(args: argparse.Namespace) -> None:
 def add(jobs: Jobs) -> None:
     """The parsers, in the order of the work."""
     job = jobs.add_parser("export", help="a run's encoder as float32 ONNX")
-    job.add_argument("run", type=Path)
+    job.add_argument("run", type=Path, help="a run's folder, or a file that weights made")
     job.add_argument("--out", type=Path, required=True)
     job.add_argument("--mirrored", action="store_true", help="look at each crop and at its mirror: twice the time")
     job.set_defaults(do=_export)

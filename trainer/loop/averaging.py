@@ -33,9 +33,9 @@ class Centre:
                 if self._pull == 1.0:
                     middle.copy_(own)
                 else:
-                    apart = (own - middle) * self._pull
+                    apart = (own - middle.to(own.device)) * self._pull
                     own.sub_(apart)
-                    middle.add_(apart)
+                    middle.add_(apart.to(middle.device))
 
     @torch.no_grad()
     def give(self, network: nn.Module) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from firmware_config.face import ImageArray
 from trainer import data
 from trainer.config import Config
-from trainer.images.augment import normalise
+from trainer.encoders import normalise
 from trainer.images.looks import look, plain
 from trainer.images.style import CameraStyle
 from trainer.loop import sampling

@@ -34,10 +34,14 @@ def orthogonal(gradient: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For weights of two or more dimensions. Jordan et al. 2024; torch's own takes matrices only."""
+    """For weights of two or more dimensions. Jordan et al. 2024; torch's own takes matrices only.
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(parameters, {"lr": lr})
+    decay: of the weights a step, times the rate. All updates are of one length, so without it the weights grow and the
+    same rate turns them less and less (Liu et al. 2025).
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, decay: float = 0.0) -> None:
+        super().__init__(parameters, {"lr": lr, "decay": decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -53,12 +57,13 @@ class Muon(torch.optim.Optimizer):
                 momentum = state["momentum"].mul_(MOMENTUM).add_(weights.grad)
                 update = orthogonal(weights.grad + MOMENTUM * momentum)
                 tallness = max(1.0, len(weights) ** 2 / weights.numel()) ** 0.5
+                weights.mul_(1.0 - group["lr"] * group["decay"])
                 weights.add_(update, alpha=-group["lr"] * tallness)
 
 
-def optimisers(network: nn.Module, rate: float, rate_rest: float) -> list[torch.optim.Optimizer]:
+def optimisers(network: nn.Module, rate: float, rate_rest: float, decay: float = 0.0) -> list[torch.optim.Optimizer]:
     """Muon for dense weights, AdamW without decay for all else (biases, norms, one filter a channel)."""
     dense = [p for p in network.parameters() if p.ndim >= 2 and p.shape[1] > 1]
     chosen = {id(p) for p in dense}
     rest = [p for p in network.parameters() if id(p) not in chosen]
-    return [Muon(dense, rate), torch.optim.AdamW(rest, rate_rest, betas=(0.9, 0.99), weight_decay=0.0)]
+    return [Muon(dense, rate, decay), torch.optim.AdamW(rest, rate_rest, betas=(0.9, 0.99), weight_decay=0.0)]

@@ -10,8 +10,9 @@ from typing import Final
 import torch
 from torch import nn
 
+from firmware_config.errors import BadInput
 from trainer import data
-from trainer.config import Config
+from trainer.config import DOOR_NETWORKS, Config, Network
 from trainer.encoders import FusedFaceNet, MobileFaceNet
 from trainer.loop.averaging import weights_of
 from trainer.loop.feed import as_input
@@ -82,10 +83,17 @@ def build_network(config: Config) -> nn.Module:
     if how.kind == "edgenet":
         whitened = config.whiten is not None
         return EdgeNet(config.stage[0].pixels, how.strides, how.bins, how.channels, how.dropout, how.outputs, whitened)
-    if config.network.kind == "fusedfacenet":
-        network: nn.Module = FusedFaceNet(config.network.widths, config.network.blocks)
+    return door_network(how)
+
+
+def door_network(how: Network) -> nn.Module:
+    """A door's encoder, with weights as chance has them. Raises BadInput for a network of another kind."""
+    if how.kind not in DOOR_NETWORKS:
+        raise BadInput(f"A network of the kind {how.kind} is no door's; these are: {', '.join(DOOR_NETWORKS)}.")
+    if how.kind == "fusedfacenet":
+        network: nn.Module = FusedFaceNet(how.widths, how.blocks)
     else:
-        network = MobileFaceNet(config.network.width, config.network.stem)
+        network = MobileFaceNet(how.width, how.stem)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from firmware_config.errors import BadInput, BadState
-from trainer.config import Config
+from trainer.config import Config, Network
 from trainer.loop.checkpoint import UNREADABLE
 from trainer.loop.pretrained import CHECKPOINT, fault_of
-from trainer.loop.run import build_network
+from trainer.loop.run import build_network, door_network
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,16 @@ def load_trained(folder: Path) -> Trained:
         return Trained(config, network.eval(), int(state["step"]), str(state["images"]), code, inherited)
     except UNREADABLE as error:
         raise BadState(f"{path} is not a whole checkpoint of this version ({fault_of(error)}).") from error
+
+
+def load_network(path: Path) -> torch.nn.Module:
+    """The network of a run's folder, or of a file that `latchkey-trainer weights` made. Raises BadInput, BadState."""
+    if not path.is_file():
+        return load_trained(path).network
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        network = door_network(Network.model_validate(state["config"]["network"]))
+        network.load_state_dict(state["network"])
+        return network.eval()
+    except UNREADABLE as error:
+        raise BadState(f"{path} is not a file of weights of this version ({fault_of(error)}).") from error

@@ -13,7 +13,7 @@ import torch
 
 from firmware_config.face import CROP_SIZE, ImageArray
 from trainer.data import BORDER, Faces
-from trainer.images.augment import normalise
+from trainer.encoders import normalise
 from trainer.images.looks import look, plain
 from trainer.images.shards import find_shards, read_shards
 from trainer.measuring import figures

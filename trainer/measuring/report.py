@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from trainer.evaluate import sentence
 from trainer.measuring import figures
+from trainer.measuring.evaluate import sentence
 from trainer.measuring.trial import Embed, Trial
 
 WORST: Final = 12

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from device.runtime import open_session
 from firmware_config.face import EMBEDDING_SIZE, FloatArray, ImageArray
 from trainer import export
-from trainer.images.augment import normalise
+from trainer.encoders import normalise
 
 SHRINK: Final = 1e-3
 """Ridge towards changing nothing, in shares of the embeddings' own variance."""

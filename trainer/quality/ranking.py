@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from device.embed import Encoder
 from firmware_config.errors import BadInput
 from firmware_config.face import FloatArray, ImageArray, distance
-from trainer.images.augment import normalise
+from trainer.encoders import normalise
 from trainer.loop.feed import ahead
 from trainer.quality.distortions import DISTORTIONS, LEVELS, distort
 

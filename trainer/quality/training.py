@@ -16,7 +16,7 @@ from firmware_config.bundle import Bundle, read_bundle
 from firmware_config.errors import BadInput
 from firmware_config.face import ImageArray
 from trainer import data, export
-from trainer.images.augment import normalise
+from trainer.encoders import normalise
 from trainer.images.shards import find_shards, read_shards
 from trainer.quality.distortions import DISTORTIONS
 from trainer.quality.measures import measure_quality, sentence

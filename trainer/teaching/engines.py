@@ -8,6 +8,8 @@ from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from device.runtime import open_session
 from firmware_config.errors import BadInput
@@ -18,9 +20,9 @@ BATCH: Final = 32
 
 
 class Engine(Protocol):
-    """pixels: float32[N, 3, S, S] -> float32[N, D], not yet unit length."""
+    """pixels: float32[N, 3, S, S] -> float32[N, D], not yet unit length, on the same device."""
 
-    def __call__(self, pixels: FloatArray) -> FloatArray: ...
+    def __call__(self, pixels: Tensor) -> Tensor: ...
 
 
 def open_engine(model: bytes, threads: int, what: str) -> Engine:
@@ -44,14 +46,13 @@ class OnnxRuntime:
         self._input = self._session.get_inputs()[0]
         self._output = self._session.get_outputs()[0].name
 
-    def __call__(self, pixels: FloatArray) -> FloatArray:
+    def __call__(self, pixels: Tensor) -> Tensor:
         """As Engine says."""
         # Files such as SFace's fix the batch at one.
         size = 1 if self._input.shape[0] == 1 else BATCH
-        parts = [pixels[start : start + size] for start in range(0, len(pixels), size)]
+        parts = [part.contiguous().numpy() for part in torch.split(pixels, size)]
         said = [self._session.run([self._output], {self._input.name: part})[0] for part in parts]
-        rows: FloatArray = np.concatenate(said).reshape(len(pixels), -1).astype(np.float32)
-        return rows
+        return torch.from_numpy(np.concatenate(said).reshape(len(pixels), -1).astype(np.float32))
 
 
 class OpenVino:
@@ -78,11 +79,11 @@ class OpenVino:
         for _ in range(self._requests):
             self._free.put(compiled.create_infer_request())
 
-    def __call__(self, pixels: FloatArray) -> FloatArray:
+    def __call__(self, pixels: Tensor) -> Tensor:
         """As Engine says."""
-        parts = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+        parts = [part.contiguous().numpy() for part in torch.split(pixels, BATCH)]
         with ThreadPoolExecutor(self._requests) as pool:
-            return np.concatenate(list(pool.map(self._one, parts)))
+            return torch.from_numpy(np.concatenate(list(pool.map(self._one, parts))))
 
     def _one(self, part: FloatArray) -> FloatArray:
         padded = np.zeros((BATCH, *part.shape[1:]), np.float32)
@@ -94,3 +95,18 @@ class OpenVino:
         finally:
             self._free.put(request)
         return rows[: len(part)]
+
+
+class OnTorch:
+    """On a GPU, in half precision; where there is none, in float32."""
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        self._network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._half = device.type == "cuda"
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """As Engine says."""
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast(pixels.device.type, torch.float16, enabled=self._half):
+            rows: Tensor = self._network(pixels)
+        return rows.float().flatten(1)

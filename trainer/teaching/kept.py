@@ -16,18 +16,15 @@ from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
 from firmware_config.files import write_atomic
 from trainer.config import Config
 from trainer.data import Faces, IntArray
-from trainer.images.augment import move
-from trainer.teaching.lessons import MOVED, Aim, Lesson, ask, fit_aim, together
+from trainer.encoders import normalise
+from trainer.images.looks import look as appear
+from trainer.teaching.lessons import LEAST_BLEND, MOST_BLEND, Aim, Lesson, ask, fit_aim, together
 from trainer.teaching.teachers import Teacher
 
 BATCH: Final = 256
 """Crops that the teachers are asked about at a time."""
 SAID_EVERY: Final = 16
 """Batches between two lines of progress and two notes of how far it is."""
-LEAST_BLEND: Final = 0.2
-MOST_BLEND: Final = 0.5
-"""How much of the other face is in a blend. Zhang et al. 2018; Beyer et al. 2022 teach with blends, which hold a
-teacher to account where there are no photographs."""
 PLAIN: Final = "plain"
 MIRROR: Final = "mirror"
 NOTE: Final = "note.json"
@@ -44,7 +41,8 @@ class KeptLessons:
 
     def __init__(self, config: Config, faces: Faces, folder: Path) -> None:
         assert config.distill is not None
-        plan = config.distill
+        assert config.look is not None
+        plan, self._how = config.distill, config.look
         self.count = len(faces)
         # Look 0 is the crop, look K the K-th blend.
         self.turns = (*[0] * plan.plain, *range(1, plan.mixes + 1))
@@ -54,6 +52,7 @@ class KeptLessons:
         files = [teacher.model_dump(exclude={"licence", "onnx", "weight"}) for teacher in config.teacher]
         self._made_of = hashlib.sha256(json.dumps([faces.fingerprint(), config.seed, files]).encode()).hexdigest()
         self._weights = [teacher.weight for teacher in config.teacher]
+        self._threads = config.threads
         self._aim: Aim | None = None
         self._teachers: list[tuple[int, float]] = []
         self._rows: dict[str, FloatArray] = {}
@@ -71,17 +70,16 @@ class KeptLessons:
         self._teachers = list(zip(note["numbers"], self._weights, strict=True))
         self._aim = fit_aim(self._plain(np.arange(self.count)), self._whiten)
 
-    def read(self, look: int, rows: IntArray, random: torch.Generator) -> Lesson:
+    def read(self, look: int, rows: IntArray, random: np.random.Generator) -> Lesson:
         """The lesson on these crops, moved by chance."""
         assert self._aim is not None, "prepare comes first"
         said = self._plain(rows) if look == 0 else together([self._read(self._looks[look + 1])[rows]], self._teachers)
         pixels = self._faces.pixels[rows] if look == 0 else self._blend(look - 1, rows)
-        images = move(torch.from_numpy(pixels), CROP_SIZE, MOVED, random)
-        return Lesson(images, torch.from_numpy(self._aim(said)))
-
-    def mixed(self, look: int, rows: IntArray) -> tuple[IntArray, FloatArray] | None:
-        """The other faces of a blend and their shares."""
-        return None if look == 0 else self._partners(look - 1, rows)
+        border = (pixels.shape[1] - CROP_SIZE) // 2
+        # The teachers saw it clear: of a dark, grey, small or noisy face the student shall say the same.
+        seen = np.stack([appear(crop, CROP_SIZE, self._how, random, border) for crop in pixels])
+        blend = None if look == 0 else self._partners(look - 1, rows)
+        return Lesson(normalise(torch.from_numpy(seen)), self._aim(said), blend)
 
     def sample(self) -> tuple[IntArray, FloatArray]:
         """Unblended targets of SAMPLE crops."""
@@ -126,7 +124,7 @@ class KeptLessons:
             np.lib.format.open_memmap(self._folder / f"rows-{look}.npy", mode="w+", dtype=np.float32, shape=shape)
         for number, start in enumerate(range(begin, self.count, BATCH), start=1):
             rows = np.arange(start, min(self.count, start + BATCH))
-            self._read(look, "r+")[rows] = ask(teachers, self._shown(look, rows))
+            self._read(look, "r+")[rows] = ask(teachers, self._shown(look, rows), self._threads)
             note["done"][look] = int(rows[-1]) + 1
             if number % SAID_EVERY == 0 or note["done"][look] == self.count:
                 cast("np.memmap[Any, Any]", self._read(look, "r+")).flush()

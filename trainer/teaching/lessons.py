@@ -1,35 +1,38 @@
-"""What a batch of lessons is, whoever gives it: kept ones (kept.py), or live ones, asked for every batch."""
+"""What a batch of lessons is, whoever gives it: kept ones (kept.py) or live ones (live.py)."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
-import torch
+from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
 from firmware_config.errors import BadState
-from firmware_config.face import CROP_SIZE, EMBEDDING_SIZE, FloatArray, ImageArray
-from trainer.data import Faces, IntArray
-from trainer.images.augment import Augmentation, move, normalise, pixels_of
+from firmware_config.face import EMBEDDING_SIZE, FloatArray, ImageArray
+from trainer.data import IntArray
 from trainer.teaching.teachers import Teacher
 
-AIM_CROPS: Final = 2048
-"""Crops that live lessons fit their aim on: sixteen for each of the 128 numbers."""
+LEAST_BLEND: Final = 0.2
+MOST_BLEND: Final = 0.5
+"""How much of the other face is in a blend. Zhang et al. 2018; Beyer et al. 2022 teach with blends, which hold a
+teacher to account where there are no photographs."""
 
-MOVED: Final = Augmentation(turn_degrees=6.0, zoom=0.06, shift_pixels=3.0)
-"""How far the student's crop is from where the landmarks put it: a little more than YuNet's are off by."""
+TURN_CROPS: Final = 4096
+"""Crops that a turn is found by: 32 for each of the 128 numbers."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A batch. images: float32[N, 3, 112, 112], about -1 to 1, moved by chance; targets: float32[N, 128], unit rows."""
+    """A batch. images: float32[N, 3, 112, 112] as the student sees them, about -1 to 1; targets: float32[N, 128], unit
+    rows. blend: int64[N] rows and float32[N] shares, 0 to 1, of what is blended in; None for nothing."""
 
     images: Tensor
-    targets: Tensor
+    targets: FloatArray
+    blend: tuple[IntArray, FloatArray] | None = None
 
 
 class Lessons(Protocol):
@@ -40,13 +43,8 @@ class Lessons(Protocol):
     count: int
     """Crops that there are lessons on."""
 
-    def read(self, look: int, rows: IntArray, random: torch.Generator) -> Lesson:
+    def read(self, look: int, rows: IntArray, random: np.random.Generator) -> Lesson:
         """The lesson on these crops."""
-        ...
-
-    def mixed(self, look: int, rows: IntArray) -> tuple[IntArray, FloatArray] | None:
-        """What is blended into these crops in this look: int64[N] rows, and float32[N] shares of 0 to 1; None for
-        nothing."""
         ...
 
     def sample(self) -> tuple[IntArray, FloatArray]:
@@ -84,9 +82,15 @@ def fit_aim(rows: FloatArray, whiten: float = 0.0) -> Aim:
     return Aim(mean.astype(np.float32), (kept / spread**whiten).astype(np.float32))
 
 
-def ask(teachers: list[Teacher], crops: ImageArray) -> FloatArray:
-    """All teachers of the same crops: uint8[N, 112, 112, 3] -> float32[N, D], unit rows side by side."""
-    return np.concatenate([teacher.say(crops) for teacher in teachers], axis=1)
+def ask(teachers: list[Teacher], crops: ImageArray, threads: int = 1) -> FloatArray:
+    """All teachers of the same crops: uint8[N, 112, 112, 3] -> float32[N, D], unit rows side by side.
+
+    threads: parts of the crops asked about at a time, as one thread alone makes the teachers wait for their pixels.
+    """
+    parts = [part for part in np.array_split(crops, threads) if len(part)]
+    with ThreadPoolExecutor(threads) as pool:
+        said = pool.map(lambda part: np.concatenate([teacher.say(part) for teacher in teachers], axis=1), parts)
+        return np.concatenate(list(said))
 
 
 def together(said: list[FloatArray], teachers: list[tuple[int, float]]) -> FloatArray:
@@ -124,35 +128,28 @@ def order(
         epoch += 1
 
 
-class LiveLessons:
-    """The teachers look at the very crops that the student is shown, moved anew each time."""
+class TurnedLessons:
+    """Other lessons, their targets turned as a whole to lie where something else puts the same faces.
 
-    turns: tuple[int, ...] = (0,)
+    Turning changes no distance among them. Orthogonal Procrustes (Schoenemann 1966).
+    """
 
-    def __init__(self, teachers: list[Teacher], faces: Faces, seed: int, whiten: float) -> None:
-        self._teachers, self._faces, self.count = teachers, faces, len(faces)
-        self._asking = threading.Lock()  # workers take turns: the teachers use all processors
-        self._some: IntArray = np.sort(np.random.default_rng(seed).permutation(len(faces))[:AIM_CROPS])
-        said = self._ask(np.ascontiguousarray(faces.centre()[self._some]))
-        self._aim = fit_aim(said, whiten)
-        self._some_targets = self._aim(said)
+    def __init__(self, lessons: Lessons, towards: Callable[[IntArray], FloatArray]) -> None:
+        """towards: int64[K] rows -> float32[K, 128]."""
+        self._lessons = lessons
+        self.turns, self.count = lessons.turns, lessons.count
+        rows, targets = lessons.sample()
+        every = max(1, len(rows) // TURN_CROPS)
+        rows, targets = rows[::every], targets[::every]
+        self.rotation: FloatArray = orthogonal_procrustes(targets, towards(rows))[0].astype(np.float32)
+        """float32[128, 128]."""
 
-    def read(self, look: int, rows: IntArray, random: torch.Generator) -> Lesson:
-        """The lesson on these crops, moved by chance."""
-        del look  # there is one, and it is never the same
-        crops = pixels_of(move(torch.from_numpy(self._faces.pixels[rows]), CROP_SIZE, Augmentation(), random))
-        with self._asking:
-            said = self._ask(crops.numpy())
-        return Lesson(normalise(crops), torch.from_numpy(self._aim(said)))
-
-    def mixed(self, look: int, rows: IntArray) -> None:
-        """Nothing is blended."""
+    def read(self, look: int, rows: IntArray, random: np.random.Generator) -> Lesson:
+        """The lesson on these crops, turned."""
+        lesson = self._lessons.read(look, rows, random)
+        return replace(lesson, targets=lesson.targets @ self.rotation)
 
     def sample(self) -> tuple[IntArray, FloatArray]:
-        """Those that the aim was fitted on."""
-        return self._some, self._some_targets
-
-    def _ask(self, crops: ImageArray) -> FloatArray:
-        rows = ask(self._teachers, crops)
-        numbers = [teacher.numbers for teacher in self._teachers]
-        return together([rows], [(n, teacher.file.weight) for n, teacher in zip(numbers, self._teachers, strict=True)])
+        """Of the other lessons, turned."""
+        rows, targets = self._lessons.sample()
+        return rows, targets @ self.rotation

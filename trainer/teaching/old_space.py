@@ -1,8 +1,7 @@
 """A student that an older encoder's templates can be compared with: its targets are moved to where those are.
 
 Two steps, the first of which is free:
-- the teachers' 128 numbers are turned as a whole, by the rotation that brings them nearest to the older encoder's
-  (orthogonal Procrustes, Schoenemann 1966). Turning changes no distance among them;
+- the teachers' 128 numbers are turned as a whole to where the older encoder's are (lessons.TurnedLessons);
 - each target is drawn towards the person's home, the middle of what the older encoder says of all their pictures. With
   unit rows that is the same as a second regression beside the first: |f - t|^2 + w |f - h|^2 = const - 2 f.(t + w h).
 
@@ -16,13 +15,12 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from scipy.linalg import orthogonal_procrustes
 
 from device.embed import Encoder
 from firmware_config.bundle import read_bundle
@@ -89,35 +87,26 @@ def middles(rows: FloatArray, identities: IntArray) -> FloatArray:
 
 
 class CompatibleLessons:
-    """Other lessons, with each target moved towards the older encoder's space."""
+    """Lessons that are turned to the older encoder, with each target drawn home."""
 
     def __init__(self, lessons: Lessons, home: FloatArray, weight: float) -> None:
         """home: float32[M, 128], one row for each crop of the lessons; weight: at least 0."""
         self._lessons, self._home, self._weight = lessons, home, weight
         self.turns, self.count = lessons.turns, lessons.count
-        rows, targets = lessons.sample()
-        self.rotation: FloatArray = orthogonal_procrustes(targets, home[rows])[0].astype(np.float32)
-        """float32[128, 128]."""
 
-    def read(self, look: int, rows: IntArray, random: torch.Generator) -> Lesson:
+    def read(self, look: int, rows: IntArray, random: np.random.Generator) -> Lesson:
         """The lesson on these crops. A blend's home lies between those of its two people, by their shares."""
         lesson = self._lessons.read(look, rows, random)
         home = self._home[rows]
-        mixed = self.mixed(look, rows)
-        if mixed is not None:
-            other, share = mixed
+        if lesson.blend is not None:
+            other, share = lesson.blend
             home = _unit(home * (1 - share[:, None]) + self._home[other] * share[:, None])
-        moved = _unit(lesson.targets.numpy() @ self.rotation + self._weight * home)
-        return Lesson(lesson.images, torch.from_numpy(moved))
-
-    def mixed(self, look: int, rows: IntArray) -> tuple[IntArray, FloatArray] | None:
-        """As the other lessons say."""
-        return self._lessons.mixed(look, rows)
+        return replace(lesson, targets=_unit(lesson.targets + self._weight * home))
 
     def sample(self) -> tuple[IntArray, FloatArray]:
         """Of the other lessons, moved."""
         rows, targets = self._lessons.sample()
-        return rows, _unit(targets @ self.rotation + self._weight * self._home[rows])
+        return rows, _unit(targets + self._weight * self._home[rows])
 
 
 def _unit(rows: FloatArray | npt.NDArray[np.float64]) -> FloatArray:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from firmware_config.assets import fetch
@@ -17,53 +19,78 @@ from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
 from trainer.config import TeacherFile
 from trainer.export import OPSET
 from trainer.teaching import facesdk, facexzoo
-from trainer.teaching.engines import open_engine
+from trainer.teaching.engines import Engine, OnTorch, open_engine
+from trainer.teaching.onnx_on_torch import OnnxNetwork
 
 LARGEST_BYTES: Final = 256 * 2**20
 """Of a teacher's file: six times SFace, and no mistake of a path fills the memory."""
 
 
+TORCH_TEACHERS: Final[dict[str, Callable[[Path | None], nn.Module]]] = {
+    facesdk.ASSET: facesdk.load_teacher,
+    facexzoo.ASSET: facexzoo.load_teacher,
+}
+"""Assets that hold weights of a torch network: which, by where they are kept."""
+
+CPU: Final = torch.device("cpu")
+
+
 class Teacher:
     """One teacher at work."""
 
-    def __init__(self, file: TeacherFile, model: bytes, threads: int = 1) -> None:
-        """Raises BadInput when the model does not load."""
+    def __init__(self, file: TeacherFile, engine: Engine, device: torch.device = CPU) -> None:
         self.file = file
-        self._engine = open_engine(model, threads, f"The teacher {file.name}")
-        self.numbers = self.say(np.full((1, CROP_SIZE, CROP_SIZE, 3), 127, np.uint8)).shape[1]
+        self._engine = engine
+        self._mean, self._deviation = (
+            torch.tensor(v, device=device).reshape(1, 3, 1, 1) for v in (file.mean, file.deviation)
+        )
+        self.numbers = self.rows(torch.full((1, 3, CROP_SIZE, CROP_SIZE), 127.0, device=device)).shape[1]
         """Of its embedding."""
 
-    def say(self, crops: ImageArray) -> FloatArray:
-        """crops: uint8[N, 112, 112, 3] RGB, aligned as at the door -> float32[N, D], unit rows.
+    def rows(self, images: Tensor) -> Tensor:
+        """images: float32[N, 3, 112, 112] RGB, 0 to 255, aligned as at the door -> float32[N, D], unit rows, there too.
 
         Raises BadState when it does not answer in rows.
         """
-        pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float()
-        if self.file.size != pixels.shape[-1]:
+        if self.file.size != images.shape[-1]:
             side = (self.file.size, self.file.size)
-            pixels = functional.interpolate(pixels, side, mode="bilinear", align_corners=False, antialias=True)
+            images = functional.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
         if self.file.order == "bgr":
-            pixels = pixels.flip(1)
-        mean, deviation = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (self.file.mean, self.file.deviation))
-        rows = self._engine(((pixels - mean) / deviation).contiguous().numpy())
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        if rows.shape[1] < 2 or not np.all(np.isfinite(lengths) & (lengths > 0)):
+            images = images.flip(1)
+        rows = self._engine((images - self._mean) / self._deviation)
+        lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        if rows.shape[1] < 2 or not bool(torch.all(torch.isfinite(lengths) & (lengths > 0))):
             raise BadState(f"The teacher {self.file.name} gave no embedding for some crop.")
-        unit: FloatArray = rows / lengths
+        unit: Tensor = rows / lengths
         return unit
 
+    def say(self, crops: ImageArray) -> FloatArray:
+        """The same of bytes: uint8[N, 112, 112, 3] RGB -> float32[N, D]."""
+        images = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float()
+        return self.rows(images).numpy()
 
-def load_teacher(file: TeacherFile, cache_dir: Path | None = None, threads: int = 1) -> Teacher:
-    """Fetches or reads the teacher's file. Raises LostLink, BadInput for another sha256, BadState for other content."""
-    return Teacher(file, model_of(file, cache_dir), threads)
+
+def load_teacher(
+    file: TeacherFile, cache_dir: Path | None = None, threads: int = 1, device: torch.device = CPU
+) -> Teacher:
+    """Fetches or reads the teacher's file, for a GPU or for `threads` of the processor.
+
+    Raises LostLink, BadInput for another sha256 or operators that a GPU is not taught, BadState for other content.
+    """
+    what = f"The teacher {file.name}"
+    if device.type == "cpu":
+        return Teacher(file, open_engine(model_of(file, cache_dir), threads, what))
+    if file.asset in TORCH_TEACHERS:
+        network = TORCH_TEACHERS[file.asset](cache_dir)
+    else:
+        network = OnnxNetwork(model_of(file, cache_dir), what)
+    return Teacher(file, OnTorch(network, device), device)
 
 
 def model_of(file: TeacherFile, cache_dir: Path | None = None) -> bytes:
     """The teacher as ONNX bytes, from float32[N, 3, S, S]. Errors as above."""
-    if file.asset == facesdk.ASSET:
-        return _from_torch(facesdk.load_teacher(cache_dir), file.size)
-    if file.asset == facexzoo.ASSET:
-        return _from_torch(facexzoo.load_teacher(cache_dir), file.size)
+    if file.asset in TORCH_TEACHERS:
+        return _from_torch(TORCH_TEACHERS[file.asset](cache_dir), file.size)
     if file.asset:
         return fetch(file.asset, cache_dir).read_bytes()
     path = Path(file.onnx)

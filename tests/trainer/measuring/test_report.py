@@ -10,8 +10,7 @@ import pytest
 
 from firmware_config.face import FloatArray, ImageArray
 from tests.makers_trial import known_people
-from trainer import evaluate
-from trainer.measuring import figures
+from trainer.measuring import evaluate, figures
 from trainer.measuring.report import html_report, one_shot_report, plots_report, worst_pairs
 from trainer.measuring.trial import Trial
 

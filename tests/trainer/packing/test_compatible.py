@@ -22,7 +22,7 @@ from trainer.data import Faces, IntArray
 from trainer.measuring import calibrate
 from trainer.packing import gate
 from trainer.packing.compatible import UNSURE, Earlier, check_older, measure
-from trainer.teaching.lessons import Aim, Lesson
+from trainer.teaching.lessons import Aim, Lesson, TurnedLessons
 from trainer.teaching.old_space import CompatibleLessons, homes, load_old, middles
 from trainer.terms import sources
 
@@ -122,7 +122,7 @@ def test_a_person_s_home_is_the_middle_of_their_pictures() -> None:
     assert found[3] == pytest.approx(rows[3], abs=1e-6)
 
 
-class TurnedLessons:
+class HomeLessons:
     """Targets that are the homes themselves, turned away; look 1 blends each crop with the next."""
 
     turns: tuple[int, ...] = (0, 1)
@@ -130,41 +130,40 @@ class TurnedLessons:
     def __init__(self, home: FloatArray, turn: FloatArray) -> None:
         self.targets, self.count = unit(home @ turn), len(home)
 
-    def read(self, look: int, rows: IntArray, random: torch.Generator) -> Lesson:
-        del look, random
-        return Lesson(torch.zeros(len(rows), 3, 8, 8), torch.from_numpy(self.targets[rows]))
-
-    def mixed(self, look: int, rows: IntArray) -> tuple[IntArray, FloatArray] | None:
-        return None if look == 0 else ((rows + 1) % self.count, np.full(len(rows), 0.25, np.float32))
+    def read(self, look: int, rows: IntArray, random: np.random.Generator) -> Lesson:
+        del random
+        blend = None if look == 0 else ((rows + 1) % self.count, np.full(len(rows), 0.25, np.float32))
+        return Lesson(torch.zeros(len(rows), 3, 8, 8), self.targets[rows], blend)
 
     def sample(self) -> tuple[IntArray, FloatArray]:
         return np.arange(self.count), self.targets
 
 
-def turned(weight: float) -> tuple[CompatibleLessons, FloatArray, FloatArray]:
+def turned(weight: float) -> tuple[CompatibleLessons, FloatArray, TurnedLessons]:
     random = np.random.default_rng(4)
     home = unit(random.normal(size=(400, 128)))
     turn = np.linalg.qr(random.normal(size=(128, 128)))[0].astype(np.float32)
-    inner = TurnedLessons(home, turn)
-    return CompatibleLessons(inner, home, weight), home, inner.targets
+    inner = TurnedLessons(HomeLessons(home, turn), lambda rows: home[rows])
+    return CompatibleLessons(inner, home, weight), home, inner
 
 
 def test_the_space_is_turned_onto_the_older_one_and_no_distance_changes() -> None:
-    lessons, home, before = turned(weight=0.0)
+    lessons, home, inner = turned(weight=0.0)
     rows = np.arange(50)
-    targets = lessons.read(0, rows, torch.Generator()).targets.numpy()
+    targets = lessons.read(0, rows, np.random.default_rng()).targets
     assert targets == pytest.approx(home[rows], abs=1e-4)
+    before = inner.sample()[1] @ inner.rotation.T
     assert targets @ targets.T == pytest.approx(before[rows] @ before[rows].T, abs=1e-4)
-    assert lessons.rotation @ lessons.rotation.T == pytest.approx(np.eye(128), abs=1e-5)
+    assert inner.rotation @ inner.rotation.T == pytest.approx(np.eye(128), abs=1e-5)
 
 
 def test_a_weight_draws_targets_home_as_a_second_regression_would() -> None:
-    lessons, home, before = turned(weight=0.5)
+    lessons, home, inner = turned(weight=0.5)
     home += 0.3 * unit(np.random.default_rng(9).normal(size=home.shape))  # no longer where the targets are
     home[:] = unit(home)
     rows = np.arange(20)
-    target = torch.from_numpy(before[rows] @ lessons.rotation)
-    pulled = lessons.read(0, rows, torch.Generator()).targets
+    target = torch.from_numpy(inner.sample()[1][rows])
+    pulled = torch.from_numpy(lessons.read(0, rows, np.random.default_rng()).targets)
     # What minimises |f - t|^2 + w |f - h|^2 among unit rows, found by going downhill.
     free = torch.nn.Parameter(target.clone())
     descent = torch.optim.SGD([free], lr=0.2)
@@ -180,7 +179,7 @@ def test_a_weight_draws_targets_home_as_a_second_regression_would() -> None:
 def test_a_blend_is_at_home_between_its_two_people() -> None:
     lessons, home, _before = turned(weight=1e6)  # all home
     rows = np.arange(10)
-    blended = lessons.read(1, rows, torch.Generator()).targets.numpy()
+    blended = lessons.read(1, rows, np.random.default_rng()).targets
     assert blended == pytest.approx(unit(0.75 * home[rows] + 0.25 * home[rows + 1]), abs=1e-4)
 
 
@@ -222,7 +221,7 @@ def test_a_student_that_is_taught_so_comes_nearer_to_the_older_encoder(
     matrix = np.linalg.qr(np.random.default_rng(0).normal(size=(160, 128)))[0].astype(np.float32)
     for where in ("trainer.teaching.kept.fit_aim", "trainer.teaching.lessons.fit_aim"):
         monkeypatch.setattr(where, lambda rows, whiten: Aim(np.zeros(160, np.float32), matrix))
-    config = config_of(tmp_path, crops=160, old=old_bundle(tmp_path).model_dump())
+    config = config_of(tmp_path, crops=1280, old=old_bundle(tmp_path).model_dump())
     faces, split = train.load_faces(config, shard_folder)
     school = distill.distill(config, faces, split, tmp_path / "run", quiet)
     strangers = faces.take(split.validation)

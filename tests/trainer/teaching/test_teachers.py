@@ -148,8 +148,8 @@ def test_a_pickle_of_anything_else_is_refused(
 @pytest.mark.skipif(not engines.has_bfloat16(), reason="needs a processor with bfloat16 tiles (AMX)")
 def test_bfloat16_says_nearly_the_same(tmp_path: Path) -> None:
     model = teachers.model_of(tiny_teacher(tmp_path / "t.onnx", rows=64))
-    pixels = np.random.default_rng(1).normal(size=(40, 3, 112, 112)).astype(np.float32)
-    exact, quick = (each(model, 1, "it")(pixels) for each in (engines.OnnxRuntime, engines.OpenVino))
+    pixels = torch.from_numpy(np.random.default_rng(1).normal(size=(40, 3, 112, 112)).astype(np.float32))
+    exact, quick = (each(model, 1, "it")(pixels).numpy() for each in (engines.OnnxRuntime, engines.OpenVino))
     assert exact.shape == quick.shape == (40, 64)
     exact, quick = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (exact, quick))
     assert np.min(np.sum(exact * quick, axis=1)) > 0.99

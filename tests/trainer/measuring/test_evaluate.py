@@ -9,7 +9,7 @@ import pytest
 
 from firmware_config.errors import BadInput
 from tests.makers_trial import known_people
-from trainer import evaluate
+from trainer.measuring import evaluate
 from trainer.measuring.trial import Trial, greyed
 
 
