@@ -33,6 +33,8 @@ RECONNECT_MAX_S: Final = 1.5
 CONNECT_S: Final = 3.0
 """An attempt knocks at 0 and 1 s and then waits until 3 s, so after an outage the connection is back within
 2 + 1.5 s and what TLS takes: below the 5 s that a door may be without its broker."""
+UNHEARD_NAMED: Final = 3
+"""Topics that a sentence names of those that we may not hear."""
 LAST_WORDS_S: Final = 1.0
 """How long a stop waits for the broker to answer: a stop must be over within two seconds."""
 UNANSWERED_MS: Final = 4000
@@ -83,6 +85,9 @@ class Connection:
         self._up_at = 0.0
         self._excuse = Excuse()
         self._denied = ""
+        self._asked: dict[int, list[str]] = {}
+        self._refused: set[str] = set()
+        self._asking = threading.Lock()
         self._unanswered: mqtt.MQTTMessageInfo | None = None
         self.why_down = "not connected yet"
         # A clean session: the broker keeps nothing for us while we are away, so that nothing old comes with us back.
@@ -111,8 +116,20 @@ class Connection:
         """Seconds since the connection came up; 0 while it is down."""
         return time.monotonic() - self._up_at if self.connected else 0.0
 
+    @property
+    def unheard(self) -> str:
+        """A sentence on the topics that the broker does not let us hear; "" where it lets us hear all."""
+        with self._asking:
+            topics = sorted(self._refused)
+        if not topics:
+            return ""
+        more = f" and {len(topics) - UNHEARD_NAMED} more" if len(topics) > UNHEARD_NAMED else ""
+        named = ", ".join(topics[:UNHEARD_NAMED])
+        return f"The broker does not let us hear {named}{more}; look at its access list."
+
     def wait(self, timeout_s: float) -> bool:
-        """True as soon as the broker has taken the subscriptions: whatever anybody publishes from now on arrives."""
+        """True as soon as the broker has answered the subscriptions: whatever anybody publishes from now on arrives,
+        but for what `unheard` names."""
         return self._listening.wait(timeout_s)
 
     def start(self) -> None:
@@ -135,6 +152,11 @@ class Connection:
         # paho 2.2: the network thread clears its own handle as it ends, also between loop_stop's look and its join.
         with contextlib.suppress(AttributeError):
             self._client.loop_stop()
+        # paho 2.2: a connection that was being made meanwhile stays open, and in the end the broker tells our will.
+        if self._client.socket() is not None:
+            self._client.disconnect()
+        if (left := self._client.socket()) is not None:
+            left.close()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Hand a message to the socket now, or return False. Never queued for later."""
@@ -152,7 +174,13 @@ class Connection:
         """Add a subscription, now and at every reconnection."""
         self._subscriptions.append((topic, qos))
         if self.connected:
-            self._client.subscribe(topic, qos)
+            self._subscribe([(topic, qos)])
+
+    def _subscribe(self, topics: list[tuple[str, int]]) -> None:
+        with self._asking:  # the answer may come on the network thread before its number is known here
+            _, number = self._client.subscribe(topics)
+            if number is not None:
+                self._asked[number] = [topic for topic, _ in topics]
 
     def _secure(self, client: mqtt.Client) -> None:
         broker = self._broker
@@ -162,13 +190,16 @@ class Connection:
             context = secure_context(broker, self._excuse)
             client.tls_set_context(context)
 
-    def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _connected(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             self._denied = f"the broker refuses us: {reason}"
             log.error("The broker %s refuses us: %s. Check user and password.", self._broker.url, reason)
             return
+        with self._asking:
+            self._asked.clear()
+            self._refused.clear()
         if self._subscriptions:
-            client.subscribe(list(self._subscriptions))
+            self._subscribe(list(self._subscriptions))
         self.why_down = "the broker has not answered our subscriptions" if self._subscriptions else ""
         self._up_at = time.monotonic()
         self._up.set()
@@ -177,7 +208,13 @@ class Connection:
         if not self._subscriptions:
             self._listening.set()
 
-    def _subscribed(self, _client: mqtt.Client, _data: Any, _id: int, _reasons: Any, _properties: Any) -> None:
+    def _subscribed(self, _client: mqtt.Client, _data: Any, number: int, reasons: Any, _properties: Any) -> None:
+        with self._asking:
+            asked = self._asked.pop(number, [])
+            refused = [topic for topic, reason in zip(asked, reasons, strict=False) if reason.is_failure]
+            self._refused.update(refused)
+        if refused:
+            log.error("%s (%s)", self.unheard, self._broker.url)
         self.why_down = ""
         self._listening.set()
 
@@ -190,7 +227,7 @@ class Connection:
             self._down(refusal or self._denied)
         elif not was_up and reason.is_failure:
             self._down(f"{self._broker.url} hangs up before it lets us in ({reason}); it may want TLS (mqtts://)")
-        elif was_up:
+        elif was_up and reason.is_failure:
             self.why_down = f"lost the broker: {reason}"
             log.warning("Lost the broker %s: %s. Trying again.", self._broker.url, reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 import pytest
 
@@ -35,9 +37,13 @@ def free_port() -> int:
 def mosquitto_program() -> str:
     """The program, or: the test is skipped here and fails where CI=true, both with the package's name."""
     found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if found:
-        return found
-    sentence = "this test needs Mosquitto: apt-get install mosquitto"
+    if not found:
+        missing("this test needs Mosquitto: apt-get install mosquitto")
+    return found
+
+
+def missing(sentence: str) -> NoReturn:
+    """Skips for a user, fails in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(sentence)
     pytest.skip(sentence)
@@ -93,6 +99,27 @@ class Mosquitto:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+class DeafeningMosquitto(Mosquitto):
+    """A broker whose access list lets nobody hear any topic but `heard`, and says so when it is asked."""
+
+    def __init__(self, folder: Path, heard: str) -> None:
+        super().__init__(folder)
+        plugins = sorted(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"))
+        if not plugins:
+            missing("this test needs Mosquitto's dynamic security: apt-get install mosquitto")
+        access = {
+            "defaultACLAccess": {"publishClientSend": True, "publishClientReceive": True, "subscribe": False},
+            "roles": [
+                {"rolename": "guest", "acls": [{"acltype": "subscribeLiteral", "topic": heard, "allow": True}]},
+            ],
+            "groups": [{"groupname": "guests", "roles": [{"rolename": "guest"}]}],
+            "anonymousGroup": "guests",
+        }
+        (folder / "access.json").write_text(json.dumps(access), encoding="utf-8")
+        with self.config.open("a", encoding="utf-8") as config:
+            config.write(f"plugin {plugins[0]}\nplugin_opt_config_file {folder / 'access.json'}\n")
 
 
 class TlsMosquitto(Mosquitto):

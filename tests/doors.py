@@ -124,6 +124,7 @@ class Door:
         self.inputs = PlayedInputs()
         self.look: Look = look
         self.codes: list[int | BaseException] = []
+        self.halt_lock = threading.Event()
         self._running: list[tuple[Callable[[], None], threading.Thread]] = []
         self.daemon: Daemon | None = None
 
@@ -183,9 +184,10 @@ class Door:
 
     def start_lock(self) -> LockActuator:
         """Run the simulated lock on a thread."""
-        stop = threading.Event()
+        halt = self.halt_lock
+        halt.clear()
         lock = LockActuator(load_lock(self.folder / "pairing"), self.relay, inputs=self.inputs)
-        self._spawn(lambda: lock.run(stop), stop.set)
+        self._spawn(lambda: lock.run(halt), halt.set)
         return lock
 
     def _spawn(self, work: Callable[[], None], stop: Callable[[], None]) -> None:

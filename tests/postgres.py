@@ -7,6 +7,8 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,7 +36,7 @@ def server_programs() -> Path:
 
 
 class Postgres:
-    """One server in `folder`, which its own user must be able to reach. database() -> the URL of a new, empty one."""
+    """One server in `folder`, which its own user must be able to reach. with database() as url: a new, empty one."""
 
     def __init__(self, folder: Path) -> None:
         self._programs = server_programs()
@@ -88,12 +90,18 @@ class Postgres:
             self._process.terminate()
             self._process.wait(20)
 
-    def database(self) -> str:
-        """SQLAlchemy's URL."""
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """SQLAlchemy's URL. Dropped in the end: those of hundreds of tests, removed at once by the last, would take it
+        longer than a test may take."""
         name = f"test{next(self._numbers)}"
         with self._connect() as connection:
             connection.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
-        return f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
+        try:
+            yield f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
+        finally:
+            with self._connect() as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres", autocommit=True)

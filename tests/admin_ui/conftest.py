@@ -129,13 +129,14 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest) -> str:
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where the store is: empty for SQLite in the state folder, or a new PostgreSQL database. Every test that asks for
     a store runs on both."""
     if request.param == "sqlite":
-        return ""
-    url: str = request.getfixturevalue("postgres").database()
-    return url
+        yield ""
+        return
+    with request.getfixturevalue("postgres").database() as url:
+        yield url
 
 
 @pytest.fixture

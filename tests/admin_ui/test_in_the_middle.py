@@ -73,8 +73,14 @@ def gone(office: Office, broker: Mosquitto) -> None:
 
 
 def back(office: Office, broker: Mosquitto) -> None:
+    """The broker is there again, and the door has said since then that all is well with it, its lock too."""
     broker.start()
-    assert until(lambda: not office.door("front").problems and office.door("front").in_step, 30)
+
+    def well() -> bool:
+        front = office.door("front")
+        return front.health is not None and not front.problems and front.in_step
+
+    assert until(well, 30)
 
 
 # --- the broker is down ---

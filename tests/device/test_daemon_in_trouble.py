@@ -12,9 +12,10 @@ from device.audit import read
 from device.ledger import Record, audit_key
 from device.shelf import AUDIT_FOLDER
 from device.sight import Seen
+from firmware_config.messages import Health, decode
 from firmware_config.settings import LockSettings
 from tests.brokers import Mosquitto
-from tests.doors import Door, Page
+from tests.doors import TOPICS, Door, Page
 from tests.staging import look
 from tests.visits import knows, open_for_ana_and_ben, publish_roster, visit
 from tests.waiting import until
@@ -82,6 +83,29 @@ def test_broker_down_then_up_delivers_every_event_once(opened: Door, page: Page,
     sent = len(page.events())
     time.sleep(5.5)
     assert len(page.events()) == sent, "what was acknowledged is not sent again"
+
+
+def test_after_a_gap_the_door_says_how_it_is_and_not_how_it_was(opened: Door, page: Page, broker: Mosquitto) -> None:
+    """The lock is gone when the broker comes back; what was well before the gap must not be told as news."""
+    assert until(lambda: page.health is not None and page.health.lock == "LOCKED" and not page.health.problems)
+    assert opened.daemon is not None
+    answered = opened.daemon._link.connection._unanswered
+    assert answered is not None
+    assert until(answered.is_published), "else it would come again with the connection, as MQTT wants it"
+    broker.stop()
+    opened.halt_lock.set()
+    before = len(page.heard)
+    broker.start()
+    health = TOPICS["health"]
+
+    def news() -> list[Health]:
+        told = [each for each in page.heard[before:] if each.topic == health and not each.retained]
+        return [decode(Health, each.payload, "health") for each in told]
+
+    assert until(lambda: news() != [], timeout_s=20)
+    assert {(told.lock, *told.problems) for told in news()} == {
+        ("offline", "The lock does not answer; look at its power.")
+    }
 
 
 def test_events_that_nobody_stored_survive_a_restart(opened: Door, page: Page) -> None:

@@ -21,6 +21,7 @@ from firmware_config.messages import (
     Applied,
     Ask,
     Challenge,
+    Health,
     Hint,
     LockResult,
     LockState,
@@ -40,6 +41,7 @@ pytestmark = pytest.mark.broker
 TOPICS = Topics("home", "front")
 LOCK_KEY = SecretKey.generate()
 DOOR_KEY = SecretKey.generate()
+WELL = Health(software="1", lock="LOCKED")
 
 
 def pairing(broker: BrokerSettings) -> DoorPairing:
@@ -186,20 +188,32 @@ def test_a_cleared_topic_is_no_message(link: Link, page: Listener, caplog: pytes
 def test_availability_follows_the_door(broker: Mosquitto, page: Listener) -> None:
     link = Link(pairing(broker.settings))
     link.start()
+    assert until(lambda: page.last("challenge") is not None)
+    assert page.last("availability") is None, "nothing looks at the camera yet"
+    link.say_health(WELL)
     assert until(lambda: page.last("availability") == b"online")
+    assert page.last("health") == encode(WELL), "said before it"
     link.stop()
     assert until(lambda: page.last("availability") == b"offline")
 
 
 def test_what_the_door_said_is_said_again_after_a_broker_restart(broker: Mosquitto, link: Link) -> None:
+    """But how it was: that it says anew."""
     applied = Applied(generation=3, encoder_id="ab" * 32, model_version="1.0.0")
     link.say_applied(applied)
+    link.say_health(WELL)
+    answered = link.connection._unanswered
+    assert answered is not None
+    assert until(answered.is_published), "else it would come again with the connection, as MQTT wants it"
     broker.stop()
     assert until(lambda: not link.connected)
     broker.start()  # without persistence: it has forgotten everything
     listener = Listener(broker)
     assert until(lambda: listener.last("applied") == encode(applied))
+    assert (listener.last("health"), listener.last("availability")) == (None, None)
+    link.say_health(WELL)
     assert until(lambda: listener.last("availability") == b"online")
+    assert listener.last("health") == encode(WELL)
     listener.connection.stop()
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from admin_ui.authority import Authority, Role
 from firmware_config.broker import Connection, Incoming
 from firmware_config.errors import BadState
 from firmware_config.settings import BrokerSettings
-from tests.brokers import Mosquitto, TlsMosquitto
+from tests.brokers import DeafeningMosquitto, Mosquitto, TlsMosquitto
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
@@ -105,6 +107,25 @@ def test_whoever_was_waited_for_hears_what_is_said_next(tmp_path: Path, connect:
         assert not lock.wait(0.0)
 
 
+def test_what_a_broker_does_not_let_us_hear_is_said(
+    tmp_path: Path, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[bytes] = []
+    with DeafeningMosquitto(tmp_path, heard="said") as broker:
+        topics = ("whispered", "said", "b/1", "b/2", "b/3")
+        door = connect(broker.settings, "door", topics, lambda message: heard.append(message.payload))
+        assert door.wait(PATIENCE_S)
+        sentence = "The broker does not let us hear b/1, b/2, b/3 and 1 more; look at its access list."
+        assert door.unheard == sentence
+        assert sentence in caplog.text
+        assert until(lambda: door.publish("said", b"word") and heard != [], PATIENCE_S)
+        later = connect(broker.settings, "later", ("said",))
+        assert later.wait(PATIENCE_S)
+        assert later.unheard == ""
+        later.subscribe("thought")
+        assert until(lambda: "hear thought;" in later.unheard, PATIENCE_S)
+
+
 def test_no_word_waits_until_the_one_before_it_is_acknowledged(broker: Mosquitto, connect: Connect) -> None:
     """Nagle would keep a lock's next challenge back for 40 ms, on either side of the broker."""
     connection = connect(broker.settings, "lock")
@@ -154,6 +175,36 @@ def test_what_is_said_right_before_a_stop_arrives(tmp_path: Path, connect: Conne
         listener = connect(broker.settings, "listener", hears, lambda message: heard.append(message.topic))
         assert listener.wait(PATIENCE_S)
         assert until(lambda: sorted(heard) == sorted(topics), PATIENCE_S)
+
+
+def test_who_stops_while_it_is_connecting_hangs_up(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
+    """Left open, the broker would take it for connected until Python clears up, and then tell its will."""
+    called, may_go_on, real = threading.Event(), threading.Event(), socket.create_connection
+
+    def slow(*given: Any, **more: Any) -> socket.socket:
+        called.set()
+        assert may_go_on.wait(PATIENCE_S)
+        return real(*given, **more)
+
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        broker.settimeout(PATIENCE_S)
+        monkeypatch.setattr(socket, "create_connection", slow)
+        connection = connect(BrokerSettings(url=f"mqtt://127.0.0.1:{broker.getsockname()[1]}"), "page")
+        assert called.wait(PATIENCE_S)
+        stopping = threading.Thread(target=connection.stop)
+        stopping.start()
+        stopping.join(0.2)
+        assert stopping.is_alive(), "it waits for the connection that is being made"
+        may_go_on.set()
+        answering, _ = broker.accept()
+        with answering:
+            answering.settimeout(PATIENCE_S)
+            said = b"".join(iter(lambda: answering.recv(4096), b""))
+        stopping.join(PATIENCE_S)
+        assert not stopping.is_alive()
+    connect_type, disconnect = 0x10, b"\xe0\x00"
+    assert said[0] == connect_type
+    assert said.endswith(disconnect)
 
 
 def says(connection: Connection, sentence: str) -> bool:
