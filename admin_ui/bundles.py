@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -27,7 +26,8 @@ from firmware_config.roster import Policy
 
 Progress = Callable[[int, int], None]
 TIMED: Final = 20
-"""Crops, one at a time: the median tells what a door of this machine's kind would need."""
+"""Crops, one at a time: the quickest tells what a door of this machine's kind would need; what took longer, waited for
+others."""
 
 
 @dataclass(frozen=True)
@@ -251,4 +251,4 @@ def _timed(eyes: Eyes, bundle: Bundle) -> float:
         began = time.perf_counter()
         eyes.embed([crop])
         taken.append(time.perf_counter() - began)
-    return 1000 * float(np.median(taken))
+    return 1000 * min(taken)

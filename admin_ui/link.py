@@ -126,6 +126,11 @@ class PageLink:
         """ "" while connected."""
         return "" if self.connected else self._connection.why_down
 
+    @property
+    def unheard(self) -> str:
+        """A sentence on what the broker does not let the page hear; "" where it lets it hear all."""
+        return self._connection.unheard if self.connected else ""
+
     def wait_connected(self, timeout_s: float) -> bool:
         """True as soon as the connection is up and listens."""
         return self._connection.wait(timeout_s)

@@ -100,9 +100,9 @@ class Premises:
         self.store.close()
 
     def link_sentence(self) -> str:
-        """ "" while connected to the broker, otherwise a sentence that says why not."""
+        """ "" while connected to the broker and let to hear all, otherwise a sentence that says why not."""
         why = self.link.why_down
-        return f"The page has no connection to the broker: {why}. It keeps trying." if why else ""
+        return f"The page has no connection to the broker: {why}. It keeps trying." if why else self.link.unheard
 
     def check_password(self, account: str, password: str) -> bool:
         """Takes the same time (argon2id, some 50 ms) for an unknown account as for a wrong password."""

@@ -137,7 +137,7 @@ def main() -> int:
     """Prints the table and writes the result as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=ROOT / "device/models/default.latchkey")
-    parser.add_argument("--float", type=Path, help="our encoder as float32 ONNX (latchkey-trainer export)")
+    parser.add_argument("--float", type=Path, help="our encoder as float32 ONNX (latchkey-trainer export --mirrored)")
     parser.add_argument("--peers", type=Path, default=peers.PEERS, help="list of encoders to compare with")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with lfw.tar")
     parser.add_argument("--pairs", type=int, default=6000, help="of LFW's View 2 (default: all 6000); 0: without LFW")

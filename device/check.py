@@ -173,7 +173,9 @@ def _broker_and_lock(settings: DoorSettings, pairing: DoorPairing) -> list[Findi
                 f"Is the broker running, and is broker.url in {settings.pairing}/pairing.toml right?",
             )
             return [broker, *_lock(settings, None)]
-        broker = Finding("broker", True, f"{pairing.broker.url} lets us in.")
+        unheard = watch.connection.unheard
+        advice = "Write the broker's list anew where the page runs: latchkey-admin broker write." if unheard else ""
+        broker = Finding("broker", not unheard, unheard or f"{pairing.broker.url} lets us in.", advice)
         return [broker, *_lock(settings, watch)]
     finally:
         watch.connection.stop()

@@ -211,7 +211,7 @@ class Daemon:
             self.times,
             self._lookout.guarded,
         )
-        if self._reporter.due(health, time.monotonic()):
+        if self._reporter.due(health, time.monotonic(), unsaid=self._link.health_unsaid):
             self._link.say_health(with_measures(health, self.times, self._attention.resting))
             self._notifier.status(status_line(health))
 

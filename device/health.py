@@ -45,14 +45,14 @@ def temperature_c(path: Path = THERMAL) -> float | None:
 
 
 class Reporter:
-    """Says when a report is due: at a change of what a person would act on, and every EVERY_S."""
+    """Says when a report is due: at a change of what a person would act on, at a connection, and every EVERY_S."""
 
     def __init__(self) -> None:
         self._last: tuple[object, ...] = ()
         self._said_at = float("-inf")
 
-    def due(self, health: Health, now: float) -> bool:
-        """now: monotonic seconds. True: say it now."""
+    def due(self, health: Health, now: float, *, unsaid: bool) -> bool:
+        """now: monotonic seconds. unsaid: nobody who listens now has heard one. True: say it now."""
         facts = (
             health.encoder_id,
             health.generation,
@@ -64,7 +64,7 @@ class Reporter:
             health.guard,
             tuple(health.problems),
         )
-        if facts == self._last and now - self._said_at < EVERY_S:
+        if facts == self._last and not unsaid and now - self._said_at < EVERY_S:
             return False
         self._last, self._said_at = facts, now
         return True
@@ -110,6 +110,8 @@ def examine(
     found = [journal.problem, *holdings.problems, camera_why]
     if not link.connected:
         found.append(f"No broker: {link.connection.why_down}.")
+    elif unheard := link.connection.unheard:
+        found.append(unheard)
     elif lock == SILENT:
         found.append("The lock does not answer; look at its power.")
     if lock == LockState.JAMMED.value:

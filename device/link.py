@@ -93,6 +93,8 @@ class Link:
         """clock: monotonic seconds. Raises BadState for unreadable broker secrets."""
         self.topics = pairing.topics
         self.inbox = Waiting(INBOX_MESSAGES)
+        self.health_unsaid = True
+        """While nobody on this connection has been told how the door does; until then it is not online."""
         self._pairing = pairing
         self._clock = clock
         self._book = ChallengeBook(clock())
@@ -127,8 +129,11 @@ class Link:
             self._say_challenge()
 
     def say_health(self, health: Health) -> None:
-        """Retained; said again at every reconnection."""
+        """Retained. The first after a connection says online too: how the door was before the gap is no news."""
+        unsaid, self.health_unsaid = self.health_unsaid, False
         self._say(self.topics["health"], encode(health))
+        if unsaid:
+            self._say_online()
 
     def say_applied(self, applied: Applied) -> None:
         """Retained; said again at every reconnection."""
@@ -183,10 +188,14 @@ class Link:
 
     def say_all_again(self) -> None:
         """Everything that is retained, for whoever listens anew."""
-        self.connection.publish(self.topics["availability"], ONLINE, retain=True)
         self._say_challenge()
         for topic, payload in list(self._said.items()):
             self.connection.publish(topic, payload, retain=True)
+        if not self.health_unsaid:
+            self._say_online()
+
+    def _say_online(self) -> None:
+        self.connection.publish(self.topics["availability"], ONLINE, retain=True)
 
     def _say(self, topic: str, payload: bytes) -> None:
         self._said[topic] = payload
@@ -198,6 +207,8 @@ class Link:
 
     def _connected(self) -> None:
         self.lock.forget()
+        self._said.pop(self.topics["health"], None)
+        self.health_unsaid = True
         self.say_all_again()
 
     def _receive(self, message: Incoming) -> None:

@@ -28,7 +28,7 @@ def add_health(app: FastAPI, office: Office) -> None:
             office.doors()
         except LatchkeyError as error:
             return JSONResponse({"ok": False, "sentence": str(error)}, status_code=503)
-        return JSONResponse({"ok": True, "broker": not office.link_sentence()})
+        return JSONResponse({"ok": True, "broker": office.link.connected})
 
     @app.get("/metrics", include_in_schema=False)
     def metrics(request: Request) -> Response:
@@ -37,7 +37,7 @@ def add_health(app: FastAPI, office: Office) -> None:
         if not known and request.scope.get("state", {}).get("account") is None:
             return PlainTextResponse("Give the token of `latchkey-admin metrics-token` as Bearer.\n", status_code=401)
         try:
-            text = exposition(office.doors(), office.counts(), connected=not office.link_sentence())
+            text = exposition(office.doors(), office.counts(), connected=office.link.connected)
         except LatchkeyError as error:
             return PlainTextResponse(f"{error}\n", status_code=503)
         return PlainTextResponse(text, media_type=PROMETHEUS)

@@ -49,9 +49,9 @@ def of_frame(by_clock: dict[str, dict[str, Any]], peers: dict[str, Any]) -> list
     whole, cpu = found["whole_ms"], thread["whole_ms"]
     ours, floor = percentile(whole, 50), sum(found["alone_ms"].values())
     ours_cpu, floor_cpu = percentile(cpu, 50), sum(thread["alone_ms"].values())
-    waiting = sum(found["waiting_ms"].values())
-    told = f"{ours:.2f} ms, {found['frames']:,} frames; detector and encoder alone {floor:.2f} ms; alone, after waits "
-    told += f"of {found['waited_ms']:.0f} ms as the door has, {waiting:.2f} ms, {ours / waiting:.2f} x; in processor "
+    cold = sum(found["cold_ms"].values())
+    told = f"{ours:.2f} ms, {found['frames']:,} frames; detector and encoder alone {floor:.2f} ms; alone, with caches "
+    told += f"emptied before each picture, {cold:.2f} ms, {ours / cold:.2f} x; in processor "
     told += f"time {ours_cpu:.2f} and {floor_cpu:.2f} ms, {ours_cpu / floor_cpu:.2f} x"
     lines = [
         Line(
