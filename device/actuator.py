@@ -16,6 +16,7 @@ from device.inputs import Inputs
 from device.lockset import EXIT_HOLD_S, READ_S, Lockset, Told
 from device.relay import Relay, RelayFault
 from firmware_config.broker import Connection, Incoming
+from firmware_config.flag import Flag
 from firmware_config.lockrule import LockRule
 from firmware_config.messages import (
     EXIT_PRESSED,
@@ -71,7 +72,7 @@ class LockActuator:
         """The current one, as it is published."""
         return self._rule.book.current
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Flag) -> None:
         """Serve until `stop` is set; the lock is in its fail state when this returns."""
         self.connection.start()
         try:

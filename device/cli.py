@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from device.audit_report import add_commands
 from firmware_config.errors import LatchkeyError
+from firmware_config.flag import Flag
 from firmware_config.schema import SettingsRefused
 from firmware_config.settings import DoorSettings, load_door
 
@@ -182,7 +182,7 @@ def _lock(options: argparse.Namespace) -> int:
     else:
         relay = GpioRelay(options.gpio, not options.active_low, fail_safe)
         inputs = gpio_inputs(options.contact, options.exit)
-    stop = threading.Event()
+    stop = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     LockActuator(pairing, relay, inputs=inputs, exit_hold_s=options.exit_hold).run(stop)

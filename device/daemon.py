@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import time
 from contextlib import ExitStack
 from datetime import timedelta
@@ -35,6 +34,7 @@ from device.outfit import Outfit, equip, load_settings
 from device.sight import Recent, detail_of
 from device.stages import StageRing, after_look, before_look
 from firmware_config.errors import BadState
+from firmware_config.flag import Flag
 from firmware_config.pairing import load_door as load_pairing
 from firmware_config.schema import SettingsRefused
 from firmware_config.sdnotify import Notifier
@@ -72,8 +72,8 @@ class Daemon:
 
     def __init__(self, settings: DoorSettings, settings_path: Path | None = None, outfit: Outfit | None = None) -> None:
         """settings_path: read again at `reload`. outfit: what it sees and moves with; tests hand in others."""
-        self.stop = threading.Event()
-        self.reload = threading.Event()
+        self.stop = Flag()
+        self.reload = Flag()
         self.settings = settings
         self._settings_path = settings_path
         self._outfit = outfit or equip(settings)

@@ -21,6 +21,7 @@ from torch import nn
 
 from firmware_config.errors import BadInput, BadState
 from firmware_config.files import write_atomic
+from firmware_config.flag import Flag
 from trainer import data
 from trainer.config import Config, Distillation
 from trainer.loop.averaging import Centre
@@ -166,7 +167,7 @@ def build_school(config: Config, plan: Distillation, training: data.Faces) -> Sc
     return School(config, plan, training.fingerprint(), inherited, result, Centre(result, plan.workers), workers, steps)
 
 
-def learn(school: School, worker: Worker, lessons: Lessons, stop: threading.Event) -> None:
+def learn(school: School, worker: Worker, lessons: Lessons, stop: Flag) -> None:
     """One worker's steps, until all are done or `stop` is set."""
     config, plan = school.config, school.plan
     device = device_of(plan)

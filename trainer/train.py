@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from firmware_config.errors import BadInput, DiskFault
+from firmware_config.flag import Flag
 from trainer import data
 from trainer.config import Config
 from trainer.images.sources import load_faces
@@ -168,9 +169,9 @@ def no_longer_better(config: Config, run: Run, scores: dict[str, float], epoch: 
 
 
 @contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that a step is never left half done; the second one ends at once."""
-    stop = threading.Event()
+def stop_signals() -> Iterator[Flag]:
+    """A flag that Ctrl-C and SIGTERM set, so that a step is never left half done; the second one ends at once."""
+    stop = Flag()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
