@@ -18,6 +18,9 @@ from tests.fuzz.sittings import KEPT, found_in
 from tests.fuzz.target import HANGS_S, LIMITS_MB
 
 HOUR_S = 3600
+SITTING_S = 600
+"""Of one process. atheris keeps some 2 KB of every input that instrumented code reads (docs/faults.md): a new process
+gives it back, so that the peak is about the target."""
 MENDED_S = 60
 """Once more, where the hour is full and something was wrong: perhaps it was mended."""
 SHARE = 0.25
@@ -37,16 +40,18 @@ def run(name: str, part: Part, findings: Findings, kept: Path = KEPT) -> None:
     seconds = min(math.ceil(part.count - found.seconds), part.at_most or part.count)
     if seconds <= 0 and (found.crashes or found.hangs or not found.ended):
         seconds = MENDED_S
-    if seconds > 0 and atheris:
+    for begun in range(0, seconds if atheris else 0, SITTING_S):
+        sitting = min(SITTING_S, seconds - begun)
         ended = subprocess.run(
-            [sys.executable, "-m", "tests.fuzz.guided", name, str(seconds), str(part.random.randrange(2**32)), folder],
-            timeout=seconds / SHARE + 10 * GRACE_S,
+            [sys.executable, "-m", "tests.fuzz.guided", name, str(sitting), str(part.random.randrange(2**32)), folder],
+            timeout=sitting / SHARE + 10 * GRACE_S,
             check=False,
         )
         found = found_in(folder)
         if not found.ended:
             why = f"exit code {ended.returncode}"
             findings.wrong.append(f"libFuzzer ended it ({why}); part.log and {folder}/stuck-* say on what")
+            break
     findings.done += min(round(found.seconds), part.count)
     findings.count("crashes", len(found.crashes) + (not found.ended))
     findings.count("hangs", len(found.hangs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,6 +62,32 @@ def test_what_an_earlier_sitting_found_is_not_forgotten_by_the_table(
     fuzz.run("pairing", part(tmp_path / "part"), findings, tmp_path)
     assert findings.values["crashes"] == [2.0], "the crash, and that it did not end by itself"
     assert "KeyError at x.py:1" in findings.wrong[0]
+
+
+@pytest.mark.parametrize(
+    ("bad", "lengths", "wrong"),
+    [(None, ["600", "600", "300"], 0), (2, ["600", "600"], 1)],
+    ids=["well", "the second bad"],
+)
+def test_a_long_time_is_cut_into_sittings_of_ten_minutes_and_a_bad_one_is_the_last(
+    bad: int | None, lengths: list[str], wrong: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def sit(command: list[str], **_more: object) -> SimpleNamespace:
+        asked.append(command[4])
+        found = sit_down(tmp_path / "pairing", [b"seed"], 100.0)
+        found.seconds += float(command[4])
+        found.ended = len(asked) != bad
+        found.save(tmp_path / "pairing")
+        return SimpleNamespace(returncode=77)
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
+    monkeypatch.setattr(fuzz.subprocess, "run", sit)
+    findings = Findings()
+    fuzz.run("pairing", part(tmp_path / "part", at_most=1500), findings, tmp_path)
+    assert asked == lengths
+    assert len(findings.wrong) == wrong
 
 
 def test_without_atheris_it_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
