@@ -140,14 +140,19 @@ class Building:
         return process
 
     def stop(self) -> None:
-        for process in reversed(self._running):
-            self._end(process)
-        self.page.stop()
+        with ExitStack() as running:  # one that does not end must not keep the others
+            running.callback(self.page.stop)
+            for process in self._running:
+                running.callback(self._end, process)
 
     @staticmethod
     def _end(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
-        process.wait(15)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 @pytest.fixture(scope="session")
