@@ -25,7 +25,7 @@ from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
 from trainer.config import TeacherFile
 from trainer.export import stripped
 from trainer.teaching import facesdk, facexzoo
-from trainer.teaching.teachers import model_of
+from trainer.teaching.teachers import model_of, torch_to_onnx
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,6 +40,8 @@ DLIB_PADDING: Final = 0.25
 DLIB_MODELS: Final = "face_recognition_models-0.3.0/face_recognition_models/models"
 
 
+EDGEFACE_NUMBERS: Final = 512
+
 SCALED: Final = ("QuantizeLinear", "DequantizeLinear")
 """ONNX operators whose first input is values and whose others are their scales and zero points."""
 
@@ -47,7 +49,8 @@ SCALED: Final = ("QuantizeLinear", "DequantizeLinear")
 @dataclass(frozen=True)
 class Peer:
     """chip: a shot -> what the encoder takes; embed: one chip -> float32[D], unit length. key: what is embedded with,
-    so that a row can be kept. threads: whether several may embed at a time."""
+    so that a row can be kept. threads: whether several may embed at a time. trained: False where only its time says
+    something."""
 
     name: str
     file_bytes: int
@@ -57,6 +60,7 @@ class Peer:
     embed: Callable[[ImageArray], FloatArray]
     key: str = ""
     threads: bool = False
+    trained: bool = True
 
 
 def parameters_of(model: bytes) -> int:
@@ -115,6 +119,33 @@ def public(title: str, file: TeacherFile, cache_dir: Path | None = None) -> Peer
 
     key = f"{hashlib.sha256(model).hexdigest()} {file.order} {file.mean} {file.deviation}"
     return Peer(title, len(model), parameters_of(model), file.licence, door_crop, embed, key, threads=True)
+
+
+def edgeface() -> Peer:
+    """EdgeFace-XXS (George et al. 2023): EdgeNeXt (Maaz et al. 2022) as timm builds it, with 512 numbers and weights by
+    chance. How long it takes does not hang on them, and those that were trained are not for commercial use.
+
+    Raises ImportError where timm, or a torchvision that fits torch, is missing.
+    """
+    try:
+        import timm  # noqa: PLC0415  # only where the bench's extra is installed
+    except RuntimeError as error:
+        raise ImportError(f"timm cannot be loaded: {error}") from error
+
+    network = timm.create_model("edgenext_xx_small", pretrained=False)
+    network.reset_classifier(EDGEFACE_NUMBERS)
+    model = stripped(onnx.load(io.BytesIO(torch_to_onnx(network.eval(), CROP_SIZE, one=True)))).SerializeToString()
+    session = open_session(model, 1, "EdgeFace-XXS")
+    given = session.get_inputs()[0].name
+
+    def embed(chip: ImageArray) -> FloatArray:
+        pixels = np.ascontiguousarray((chip.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None])
+        return unit(session.run(None, {given: pixels})[0].reshape(-1))
+
+    licence = "architecture: Apache-2.0; trained weights: CC BY-NC-SA 4.0, not fetched"
+    return Peer(
+        "EdgeFace-XXS, weights by chance", len(model), parameters_of(model), licence, door_crop, embed, trained=False
+    )
 
 
 def runnable(model: bytes) -> bytes:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from torch import Tensor, nn
 
 from benchmarks import __main__ as bench
 from benchmarks import faces, kept, peers
@@ -60,6 +61,49 @@ def test_errors_are_counted_over_the_pairs_given() -> None:
     assert found == {"att_eer": pytest.approx(0.0, abs=1e-3), "lfw_accuracy": 1.0, "lfw_tar_1e-3": 1.0}
     blind = peers.Peer("blind", 1, 1, "none", lambda shot: shot.image, lambda chip: np.array([1.0, 0.0], np.float32))
     assert bench.accuracy(blind, None, (shots, identities))["att_eer"] == pytest.approx(0.5, abs=0.01)
+
+
+class Stub(nn.Module):
+    """In the place of timm's EdgeNeXt: the mean colour, through one layer."""
+
+    def reset_classifier(self, numbers: int) -> None:
+        self.head = nn.Linear(3, numbers)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        rows: Tensor = self.head(pixels.mean((2, 3)))
+        return rows
+
+
+def test_of_a_network_with_weights_by_chance_only_the_time_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=lambda _name, **_more: Stub()))
+    chance = peers.edgeface()
+    row = chance.embed(np.zeros((112, 112, 3), np.uint8))
+    assert row.shape == (512,)
+    assert np.linalg.norm(row) == pytest.approx(1.0)
+    assert chance.parameters == pytest.approx(512 * 4, abs=8)  # and the axes of the mean
+
+    monkeypatch.setattr(bench, "contestants", lambda *_: [peer("ours"), chance])
+    monkeypatch.setattr(faces, "att", lambda cache: people())
+    out = tmp_path / "result.json"
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--pairs", "0", "--cache", str(tmp_path), "--out", str(out)])
+    assert bench.main() == 0
+    assert [set(row) & {"ms", "att_eer"} for row in json.loads(out.read_text())["encoders"]] == [
+        {"ms", "att_eer"},
+        {"ms"},
+    ]
+    assert capsys.readouterr().out.splitlines()[3].endswith("| not run | not run | not run |")
+
+
+def test_a_torchvision_that_fits_no_torch_is_a_reason_to_leave_it_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    with pytest.raises(ImportError, match="torchvision::nms"):
+        peers.edgeface()
 
 
 def test_the_result_is_written_with_the_machine_and_the_table_printed(

@@ -90,7 +90,7 @@ def load_teacher(
 def model_of(file: TeacherFile, cache_dir: Path | None = None) -> bytes:
     """The teacher as ONNX bytes, from float32[N, 3, S, S]. Errors as above."""
     if file.asset in TORCH_TEACHERS:
-        return _from_torch(TORCH_TEACHERS[file.asset](cache_dir), file.size)
+        return torch_to_onnx(TORCH_TEACHERS[file.asset](cache_dir), file.size)
     if file.asset:
         return fetch(file.asset, cache_dir).read_bytes()
     path = Path(file.onnx)
@@ -106,15 +106,16 @@ def model_of(file: TeacherFile, cache_dir: Path | None = None) -> bytes:
     return data
 
 
-def _from_torch(network: torch.nn.Module, size: int) -> bytes:
+def torch_to_onnx(network: torch.nn.Module, size: int, one: bool = False) -> bytes:
+    """A network of float32[N, 3, size, size] as an ONNX file. one: for N = 1, else for any N."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecation notices
         program = torch.onnx.export(
             network,
-            (torch.zeros((2, 3, size, size)),),
+            (torch.zeros((1 if one else 2, 3, size, size)),),
             input_names=["pixels"],
             output_names=["embeddings"],
-            dynamic_shapes={"pixels": {0: torch.export.Dim("N", min=1, max=4096)}},
+            dynamic_shapes=None if one else ({0: torch.export.Dim("N", min=1, max=4096)},),
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
