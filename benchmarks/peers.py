@@ -7,7 +7,7 @@ import io
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,8 @@ DLIB_MODELS: Final = "face_recognition_models-0.3.0/face_recognition_models/mode
 
 
 EDGEFACE_NUMBERS: Final = 512
+EDGEFACE_PIXELS: Final = (127.5, 127.5, 127.5)
+"""Mean and deviation alike."""
 
 SCALED: Final = ("QuantizeLinear", "DequantizeLinear")
 """ONNX operators whose first input is values and whose others are their scales and zero points."""
@@ -108,17 +110,25 @@ def public(title: str, file: TeacherFile, cache_dir: Path | None = None) -> Peer
     model = model_of(file, cache_dir)
     if file.asset in {facesdk.ASSET, facexzoo.ASSET}:  # exported just now: notes of the exporter are no weights
         model = stripped(onnx.load(io.BytesIO(model))).SerializeToString()
-    session = open_session(runnable(model), 1, title)
-    given = session.get_inputs()[0].name
-    mean, deviation = (np.array(values, dtype=np.float32) for values in (file.mean, file.deviation))
-
-    def embed(chip: ImageArray) -> FloatArray:
-        pixels = (chip[:, :, ::-1] if file.order == "bgr" else chip).astype(np.float32)
-        pixels = np.ascontiguousarray(((pixels - mean) / deviation).transpose(2, 0, 1)[None])
-        return unit(session.run(None, {given: pixels})[0].reshape(-1))
-
+    embed = fed(model, title, file.mean, file.deviation, file.order == "bgr")
     key = f"{hashlib.sha256(model).hexdigest()} {file.order} {file.mean} {file.deviation}"
     return Peer(title, len(model), parameters_of(model), file.licence, door_crop, embed, key, threads=True)
+
+
+def fed(
+    model: bytes, title: str, mean: Sequence[float], deviation: Sequence[float], bgr: bool = False
+) -> Callable[[ImageArray], FloatArray]:
+    """What embeds a chip with an ONNX file of float32[N, 3, H, W], whose pixels are (grey level - mean) / deviation."""
+    session = open_session(runnable(model), 1, title)
+    given = session.get_inputs()[0].name
+    middle, scale = (np.array(values, dtype=np.float32) for values in (mean, deviation))
+
+    def embed(chip: ImageArray) -> FloatArray:
+        pixels = (chip[:, :, ::-1] if bgr else chip).astype(np.float32)
+        pixels = np.ascontiguousarray(((pixels - middle) / scale).transpose(2, 0, 1)[None])
+        return unit(session.run(None, {given: pixels})[0].reshape(-1))
+
+    return embed
 
 
 def edgeface() -> Peer:
@@ -135,17 +145,10 @@ def edgeface() -> Peer:
     network = timm.create_model("edgenext_xx_small", pretrained=False)
     network.reset_classifier(EDGEFACE_NUMBERS)
     model = stripped(onnx.load(io.BytesIO(torch_to_onnx(network.eval(), CROP_SIZE, one=True)))).SerializeToString()
-    session = open_session(model, 1, "EdgeFace-XXS")
-    given = session.get_inputs()[0].name
-
-    def embed(chip: ImageArray) -> FloatArray:
-        pixels = np.ascontiguousarray((chip.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None])
-        return unit(session.run(None, {given: pixels})[0].reshape(-1))
-
+    name = "EdgeFace-XXS, weights by chance"
+    embed = fed(model, name, EDGEFACE_PIXELS, EDGEFACE_PIXELS)
     licence = "architecture: Apache-2.0; trained weights: CC BY-NC-SA 4.0, not fetched"
-    return Peer(
-        "EdgeFace-XXS, weights by chance", len(model), parameters_of(model), licence, door_crop, embed, trained=False
-    )
+    return Peer(name, len(model), parameters_of(model), licence, door_crop, embed, trained=False)
 
 
 def runnable(model: bytes) -> bytes:

@@ -10,8 +10,8 @@ class Flag:
     """threading.Event for signal handlers, and for one thread that waits.
 
     An Event cannot be set by a handler: Event.wait takes a lock again each time that it wakes, and a handler that runs
-    just then in the same thread waits for that lock for ever (locks that were told to stop
-    did, now and then). SimpleQueue.put is made for that: it may interrupt a `get`.
+    just then in the same thread waits for that lock for ever. SimpleQueue.put is made for that: it may interrupt a
+    `get`.
     """
 
     def __init__(self) -> None:
