@@ -9,8 +9,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from device.detect import INPUT_MULTIPLE, LONG_SIDE_PX, MIN_SCORE, Face
+from device.detect import LONG_SIDE_PX, MIN_SCORE, Face
 from device.runtime import open_session
+from device.view import up
 from firmware_config.assets import fetch
 from firmware_config.errors import BadState
 from firmware_config.face import FloatArray, ImageArray
@@ -79,7 +80,7 @@ def _blob(image: ImageArray, long_side: int) -> tuple[FloatArray, FloatArray]:
     if (new_width, new_height) != (width, height):
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         image = np.asarray(cv2.resize(image, (new_width, new_height), interpolation=how), dtype=np.uint8)
-    rows, columns = (-(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in (new_height, new_width))
+    rows, columns = up(new_height), up(new_width)
     blob = np.zeros((1, 3, rows, columns), dtype=np.float32)
     blob[0, :, :new_height, :new_width] = (image - np.array(MEAN_BGR, dtype=np.float32)).transpose(2, 0, 1)
     return blob, np.array([width / new_width, height / new_height], dtype=np.float32)

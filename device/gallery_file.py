@@ -22,7 +22,8 @@ from typing import Final
 
 import numpy as np
 
-from device.search import CHUNK, Coded, encode
+from device.code_dot import Coded
+from device.search import CHUNK, encode
 from firmware_config.errors import BadState
 from firmware_config.face import EMBEDDING_SIZE, FloatArray
 from firmware_config.files import write_parts

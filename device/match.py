@@ -10,13 +10,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from device.search import FEW, Coded, Search
+from device.code_dot import Coded
+from device.search import FEW, Search
 from device.search import encode as encode_templates
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import EMBEDDING_SIZE, FloatArray
 
 MOST: Final = 1_000_000
-"""Templates, and people, that a gallery takes: 640 MB. firmware_config.roster takes as many people."""
+"""Templates, and people, that a gallery takes: 580 MB. firmware_config.roster takes as many people."""
 
 ROWS_AT_ONCE: Final = 65_536
 

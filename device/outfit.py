@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from device.camera import Camera, Frame, open_camera, parse_source
-from device.detect import INPUT_MULTIPLE, MIN_SCORE, Detector, anchors, detector_model
+from device.detect import MIN_SCORE, Detector, anchors, detector_model
 from device.embed import Encoder
+from device.follow import Follower
 from device.inputs import Inputs, gpio_inputs
 from device.memory import settle_memory
 from device.model import GOLDEN_TOLERANCE, Active
@@ -25,6 +26,7 @@ from device.roster import Holdings
 from device.runtime import CPU
 from device.shelf import MODEL
 from device.sight import Seen, look
+from device.view import up
 from firmware_config.bundle import Bundle
 from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE
@@ -79,9 +81,7 @@ def encoder_example() -> Example:
 
 def detector_example(runtime: RuntimeSettings) -> Example:
     """What the detector is timed with: a grey picture of 4:3."""
-    width, height = (
-        -(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in (runtime.detect_size, runtime.detect_size * 3 // 4)
-    )
+    width, height = up(runtime.detect_size), up(runtime.detect_size * 3 // 4)
     grey = np.full((1, 3, height, width), 127, dtype=np.uint8)
     return grey, *anchors(height, width), np.array([MIN_SCORE**2], dtype=np.float32)
 
@@ -131,7 +131,8 @@ def real_look(runtime: RuntimeSettings, chooser: Chooser | None = None) -> Look:
         provider = chooser.pick(DETECTOR, model, partial(detector_example, runtime), DETECTOR_TOLERANCE)
         options = chooser.options(provider, model)
     detector = Detector(path, runtime.threads, runtime.detect_size, provider=provider, options=options)
-    return lambda frame, active: look(frame, detector, active)
+    follower = Follower(detector)
+    return lambda frame, active: look(frame, follower, active)
 
 
 def real_relay(lock: LockSettings) -> Relay:

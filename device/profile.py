@@ -19,6 +19,7 @@ from device.decide import Decider
 from device.detect import Detector, detector_model
 from device.embed import Encoder
 from device.flame import Row, chart
+from device.follow import Follower
 from device.journal import now_utc
 from device.match import Gallery
 from device.model import Active, tested
@@ -104,7 +105,7 @@ class Taken:
 
 def measure(camera: Camera, detector: Detector, active: Active, seconds: float) -> list[Taken]:
     """Looks at every frame for so long, or until a recording ends. Raises LostLink when none comes."""
-    decider = Decider(active.roster)
+    decider, follower = Decider(active.roster), Follower(detector)
     taken: list[Taken] = []
     ends = time.monotonic() + FIRST_FRAME_S
     seen = 0
@@ -117,7 +118,7 @@ def measure(camera: Camera, detector: Detector, active: Active, seconds: float) 
         seen += 1
         if seen == WARM_UP:
             ends = time.monotonic() + seconds
-        one = _one(frame, detector, active, decider)
+        one = _one(frame, follower, active, decider)
         if seen > WARM_UP:
             taken.append(one)
     if not taken:
@@ -125,10 +126,10 @@ def measure(camera: Camera, detector: Detector, active: Active, seconds: float) 
     return taken
 
 
-def _one(frame: Frame, detector: Detector, active: Active, decider: Decider) -> Taken:
+def _one(frame: Frame, follower: Follower, active: Active, decider: Decider) -> Taken:
     taken = time.monotonic()
     watch = Stopwatch()
-    seen = look(frame, detector, active, watch)
+    seen = look(frame, follower, active, watch)
     networks = tuple(watch.networks())
     before = time.monotonic()
     decider.step(seen.observation, before, now_utc())

@@ -1,63 +1,74 @@
-"""Exact nearest templates, quickly: a first pass over bytes that rules nearly everybody out, the rest in float32.
+"""Exact nearest templates, quickly: a first pass over codes rules nearly everybody out, the rest in float32.
 
-Up to FEW templates one matrix product is all there is. Above, each template is also kept as 128 codes of eight bits, a
-quarter of the bytes to read. How far a score of codes can be from the true cosine is bounded (Cauchy-Schwarz, with the
-largest rounding there is), so whoever is further behind than twice that cannot be first or second; the others are
-compared in float32. The result is that of float32, always: codes change no decision.
+Up to FEW templates one matrix product is all there is. Above, each template is also kept as 128 codes of four bits, an
+eighth of the bytes to read. How far the product of codes can be from the true cosine is bounded (Cauchy-Schwarz, with
+each template's own rounding), so the first pass says of everybody how near they are at the most. Of the two who may be
+nearest the cosines are then computed in full: whoever is at the most further than both is neither first nor second, and
+of the others float32 decides. The result is that of float32, always: codes change no decision. Filter and refine, as
+in Weber, Schek, Blott 1998 (the VA-file).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from device.int8_dot import CODE_ZERO, code_products
-from firmware_config.face import FloatArray
+from device.code_dot import CODE_HALF, ROUNDING, Coded, code_products, packed, probe_error
+from firmware_config.face import EMBEDDING_SIZE, FloatArray
 
-Codes = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.intp]
 
 FEW: Final = 20_000
 """Templates up to which float32 alone is used: 10 MB, 0.4 ms on x86."""
 
-HALF: Final = 127
-ZERO: Final = CODE_ZERO
-"""Codes are ZERO +- HALF."""
+CHUNK: Final = 4096
+"""Templates encoded at a time: 2 MB."""
 
-BLOCK: Final = 1024
-"""Scores that are looked at together: nearly every block holds nobody who may be first or second."""
+WIDTHS: Final = (1.0, 0.8, 0.65)
+"""Shares of a template's largest number that its largest code may stand for. With the largest alone one number would
+coarsen all others; of random directions the third is the best for most."""
 
-CHUNK: Final = 65_536
-"""Templates encoded at a time."""
+LENGTH: Final = 1.001
+"""Of a template at the most: match.Gallery takes no other."""
 
 TOO_MANY: Final = 0.1
 """Share of the people above which ruling out has not paid, and everybody is compared in float32."""
 
 
-@dataclass(frozen=True)
-class Coded:
-    """codes: uint8[M, 128], ZERO +- HALF. scale: of one step. error: the furthest that a template is from its codes."""
-
-    codes: Codes
-    scale: float
-    error: float
-
-
 def encode(templates: FloatArray) -> Coded:
-    """float32[M, 128], unit rows -> the same in eight bits. M at least 1."""
-    scale = float(np.abs(templates).max()) / HALF
-    codes = np.empty(templates.shape, dtype=np.uint8)
-    error = 0.0
-    for first in range(0, len(templates), CHUNK):
-        part = templates[first : first + CHUNK]
-        steps = np.rint(part / np.float32(scale))
-        codes[first : first + CHUNK] = (steps + ZERO).astype(np.uint8)
-        off = part.astype(np.float64) - steps.astype(np.float64) * scale
-        error = max(error, float(np.sqrt((off * off).sum(axis=1).max())))
-    return Coded(codes, scale, error)
+    """float32[M, 128], unit rows -> the same in four bits a number. M at least 1."""
+    count = len(templates)
+    codes = np.empty((count, EMBEDDING_SIZE // 2), dtype=np.uint8)
+    scales, errors = (np.empty(count, dtype=np.float32) for _ in range(2))
+    for first in range(0, count, CHUNK):
+        here = slice(first, first + CHUNK)
+        steps, scales[here], errors[here] = _in_steps(templates[here])
+        codes[here] = packed(steps.astype(np.int8))
+    return Coded(codes, scales, errors)
+
+
+def _in_steps(rows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """-> whole numbers +- CODE_HALF; what one of them stands for, by least squares; how far that is off."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    steps, scales = np.empty_like(rows), np.empty(len(rows), dtype=np.float32)
+    best = np.full(len(rows), -np.inf, dtype=np.float32)
+    for width in WIDTHS:
+        tried = np.rint(rows * (CODE_HALF / (width * largest)))
+        np.clip(tried, -CODE_HALF, CODE_HALF, out=tried)
+        along, square = _by_row(tried, rows), _by_row(tried, tried)
+        # The square of what the steps hold of a row, which is of length 1: the rest is off.
+        held = along * along / square
+        better = held > best
+        best[better], scales[better], steps[better] = held[better], (along / square)[better], tried[better]
+    off = np.maximum(_by_row(rows, rows) - best, 0)
+    return steps, scales, np.sqrt(off + np.float32(ROUNDING))
+
+
+def _by_row(one: FloatArray, other: FloatArray) -> FloatArray:
+    products: FloatArray = np.einsum("ij,ij->i", one, other)
+    return products
 
 
 class Search:
@@ -69,10 +80,8 @@ class Search:
         self._templates, self._first_row = templates, first_row
         self._alone = len(first_row) == len(templates)
         # Less than three people are never ruled out.
-        self._coded = coded if len(first_row) > 2 else None
-        if self._coded is not None:
-            self._products = code_products(self._coded.codes)
-            self._coded = replace(self._coded, codes=self._coded.codes[:0])  # onnxruntime has them now
+        self._products = code_products(coded) if coded is not None and len(first_row) > 2 else None
+        self._worst = float(coded.errors.max()) if coded is not None else 0.0
 
     def two_nearest(self, embedding: FloatArray) -> tuple[int, float, float]:
         """embedding: float32[128], unit length -> the nearest person, their cosine, and the next person's, minus
@@ -80,30 +89,33 @@ class Search:
         kept = self._not_ruled_out(embedding)
         if kept is None:
             return _top(self._per_person(self._templates @ embedding))
-        rows = kept if self._alone else self._rows_of(kept)
-        cosines = self._templates[rows] @ embedding
-        if not self._alone:
-            counts = self._counts(kept)
-            cosines = np.maximum.reduceat(cosines, np.concatenate([[0], np.cumsum(counts)[:-1]]))
-        best, cosine, runner_up = _top(cosines)
+        best, cosine, runner_up = _top(self._cosines(kept, embedding))
         return int(kept[best]), cosine, runner_up
 
     def _not_ruled_out(self, embedding: FloatArray) -> Rows | None:
         """People who may be first or second, or None when nearly all may."""
-        if self._coded is None:
+        if self._products is None:
             return None
-        step = float(np.abs(embedding).max()) / self._products.half
-        probe = np.rint(embedding / np.float32(step)).astype(np.int8)
-        off = embedding.astype(np.float64) - probe.astype(np.float64) * step
-        # |t.e - c.p| <= |t - c| |e| + |c| |e - p|, and |c| <= 1 + |t - c|.
-        error = self._coded.error
-        bound = error * float(np.linalg.norm(embedding)) + (1 + error) * float(np.sqrt(off @ off))
-        width = int(np.ceil(2 * bound / (self._coded.scale * step)))
-        kept = _within(self._per_person(self._products.with_probe(probe)), width)
+        at_most = self._per_person(self._products.with_probe(embedding))
+        # |t.e - c.p| <= |t - c| |e| + |c| |e - p|; the first is in at_most, for an |e| of 1. |c| is no more than |t|,
+        # for c is where t falls upon the direction of its steps.
+        longer = max(float(np.linalg.norm(embedding)) - 1, 0.0)
+        slack = self._worst * longer + LENGTH * probe_error(embedding) + ROUNDING
+        second = float(self._cosines(_two_largest(at_most), embedding).min())
+        kept: Rows = np.flatnonzero(at_most >= second - slack)
         return kept if len(kept) <= max(2, TOO_MANY * len(self._first_row)) else None
 
-    def _per_person(self, of_rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        best: npt.NDArray[Any] = of_rows if self._alone else np.maximum.reduceat(of_rows, self._first_row)
+    def _cosines(self, people: Rows, embedding: FloatArray) -> FloatArray:
+        """Of each one's nearest template."""
+        if self._alone:
+            cosines: FloatArray = self._templates[people] @ embedding
+            return cosines
+        counts = self._counts(people)
+        cosines = self._templates[self._rows_of(people, counts)] @ embedding
+        return np.maximum.reduceat(cosines, np.concatenate([[0], np.cumsum(counts)[:-1]]))
+
+    def _per_person(self, of_rows: FloatArray) -> FloatArray:
+        best: FloatArray = of_rows if self._alone else np.maximum.reduceat(of_rows, self._first_row)
         return best
 
     def _counts(self, people: Rows) -> Rows:
@@ -111,26 +123,22 @@ class Search:
         counts: Rows = ends[people] - self._first_row[people]
         return counts
 
-    def _rows_of(self, people: Rows) -> Rows:
-        spans = zip(self._first_row[people], self._counts(people), strict=True)
+    def _rows_of(self, people: Rows, counts: Rows) -> Rows:
+        spans = zip(self._first_row[people], counts, strict=True)
         return np.concatenate([np.arange(first, first + count) for first, count in spans])
 
 
-def _within(scores: npt.NDArray[Any], width: int) -> Rows:
-    """Where scores are at most width below the second largest. scores: whole numbers [N], N at least 3."""
-    starts = np.arange(0, len(scores), BLOCK)
-    best = np.maximum.reduceat(scores, starts)
-    # The second of the blocks' best is a score, so the second largest of all is no less.
-    least = float(np.partition(best, -2)[-2]) - width if len(best) > 1 else -np.inf
-    blocks = np.flatnonzero(best >= least)
-    places = (starts[blocks, None] + np.arange(BLOCK)).ravel()
-    places = places[places < len(scores)]
-    found = scores[places]
-    kept: Rows = places[found >= float(np.partition(found, -2)[-2]) - width]
-    return kept
+def _two_largest(values: FloatArray) -> Rows:
+    """Where they are. values: at least 2, none infinite."""
+    # Twice the largest is a fraction of a partition's time.
+    first = int(np.argmax(values))
+    largest, values[first] = values[first], -np.inf
+    second = int(np.argmax(values))
+    values[first] = largest
+    return np.array([first, second], dtype=np.intp)
 
 
-def _top(cosines: npt.NDArray[Any]) -> tuple[int, float, float]:
+def _top(cosines: FloatArray) -> tuple[int, float, float]:
     """The largest, where, and the second largest. What is given is spoilt."""
     best = int(np.argmax(cosines))
     cosine = float(cosines[best])

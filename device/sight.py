@@ -14,7 +14,7 @@ import numpy as np
 from device.align import align
 from device.camera import Frame
 from device.decide import Decision, Observation
-from device.detect import Detector
+from device.follow import Follower
 from device.model import Active
 from device.quality import assess
 from device.stages import Stopwatch
@@ -52,16 +52,16 @@ class Recent:
         return self._kept[sequence]
 
 
-def look(frame: Frame, detector: Detector, active: Active, watch: Stopwatch | None = None) -> Seen:
+def look(frame: Frame, follower: Follower, active: Active, watch: Stopwatch | None = None) -> Seen:
     """One frame -> what the decider judges. The largest face counts; stages that are not reached have no time.
 
-    watch: one that has just been started, for whoever wants more of it than stage_ms. Raises BadInput or BadState as
-    the stages do: the caller denies.
+    follower: of this camera. watch: one that has just been started, for whoever wants more of it than stage_ms. Raises
+    BadInput or BadState as the stages do: the caller denies.
     """
     watch = watch or Stopwatch()
     image = frame.image
     watch.lap("decode")
-    faces = detector.detect(image)
+    faces = follower.find(image, frame.captured_at)
     watch.lap("detect")
     if not faces:
         return Seen(Observation(frame.captured_at, frame.sequence, None, None, face=False), watch.ms)

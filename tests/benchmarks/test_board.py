@@ -18,6 +18,7 @@ WALL = {
     "alone_ms": {"detector": 2.0, "encoder": 1.0},
     "cold_ms": {"detector": 2.5, "encoder": 1.5},
     "whole_ms": [3.0] * 98 + [3.6] * 2,
+    "all_searched_ms": [3.3] * 33,
     "frames": 100,
     "not_opened": 0,
     "networks_ms": 2.9,
@@ -37,6 +38,7 @@ def test_the_way_of_a_frame_is_held_against_floor_and_peers() -> None:
     assert [line.value for line in lines] == pytest.approx([1.0, 3 / 44, 0.25, 1.2, 0.7])
     assert met(lines) == [True, False, True, True, False]
     assert "alone, with caches emptied before each picture, 4.00 ms, 0.75 x" in lines[0].against
+    assert "those searched all over, 33, 3.30 ms, 1.10 x" in lines[0].against
     assert "in processor time 2.75 and 2.50 ms, 1.10 x" in lines[0].against
     assert "in processor time 1.20 x" in lines[3].against
     assert "in processor time 0.50 ms" in lines[4].against

@@ -38,7 +38,7 @@ def only_file(folder: Path) -> Path:
 def test_what_is_mapped_is_what_was_given(templates: FloatArray, tmp_path: Path) -> None:
     rows, coded = mapped(templates, tmp_path)
     assert np.array_equal(rows, templates)
-    assert coded.codes.shape == (500, 128)
+    assert coded.codes.shape == (500, 64)
     assert not rows.flags.writeable
     assert only_file(tmp_path).stat().st_mode & 0o077 == 0
     written = only_file(tmp_path).stat().st_mtime_ns

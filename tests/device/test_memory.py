@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import weakref
 
+import numpy as np
 import pytest
 
 from device import memory
-from device.memory import AFTER_VISIT_S, TIDY_S, TRIM_S, Tidying, tidy_memory
+from device.memory import (
+    AFTER_VISIT_S,
+    LARGE_PAGES_FROM,
+    TIDY_S,
+    TRIM_S,
+    Tidying,
+    ask_for_large_pages,
+    large_pieces,
+    tidy_memory,
+)
 
 
 def test_memory_that_stays_is_not_looked_at_again_and_what_was_left_behind_goes() -> None:
@@ -90,3 +101,13 @@ def test_what_a_seldom_look_took_goes_back_at_once_and_no_more_often_than_the_do
         now[0] += TRIM_S
         tidying.resting()
     assert tidied == []
+
+
+def test_large_pages_are_advice_that_leaves_what_is_there() -> None:
+    piece = mmap.mmap(-1, 2 * LARGE_PAGES_FROM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    held = np.frombuffer(piece, np.uint8)
+    held[::4096] = np.arange(len(held) // 4096) % 251
+    middle = held.ctypes.data + len(held) // 2
+    assert any(begin <= middle < begin + size for begin, size in large_pieces())
+    ask_for_large_pages()
+    assert np.array_equal(held[::4096], np.arange(len(held) // 4096) % 251)
