@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from device.code_dot import CODE_HALF, ROUNDING, Coded, code_products, packed, probe_error
+from device.code_dot import CODE_HALF, ROUNDING, Coded, bfloat16, code_products, packed, probe_error
 from firmware_config.face import EMBEDDING_SIZE, FloatArray
 
 Rows = npt.NDArray[np.intp]
@@ -30,8 +30,8 @@ WIDTHS: Final = (1.0, 0.8, 0.65)
 """Shares of a template's largest number that its largest code may stand for. With the largest alone one number would
 coarsen all others; of random directions the third is the best for most."""
 
-LENGTH: Final = 1.001
-"""Of a template at the most: match.Gallery takes no other."""
+LENGTH: Final = 1.005
+"""Of a template's codes at the most: match.Gallery takes no template above 1.001, and a scale is rounded by 1/256."""
 
 TOO_MANY: Final = 0.1
 """Share of the people above which ruling out has not paid, and everybody is compared in float32."""
@@ -53,17 +53,17 @@ def _in_steps(rows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """-> whole numbers +- CODE_HALF; what one of them stands for, by least squares; how far that is off."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
     steps, scales = np.empty_like(rows), np.empty(len(rows), dtype=np.float32)
-    best = np.full(len(rows), -np.inf, dtype=np.float32)
+    least = np.full(len(rows), np.inf, dtype=np.float32)
+    length = _by_row(rows, rows)
     for width in WIDTHS:
         tried = np.rint(rows * (CODE_HALF / (width * largest)))
         np.clip(tried, -CODE_HALF, CODE_HALF, out=tried)
         along, square = _by_row(tried, rows), _by_row(tried, tried)
-        # The square of what the steps hold of a row, which is of length 1: the rest is off.
-        held = along * along / square
-        better = held > best
-        best[better], scales[better], steps[better] = held[better], (along / square)[better], tried[better]
-    off = np.maximum(_by_row(rows, rows) - best, 0)
-    return steps, scales, np.sqrt(off + np.float32(ROUNDING))
+        scale = bfloat16(along / square)
+        off = length - 2 * scale * along + scale * scale * square
+        better = off < least
+        least[better], scales[better], steps[better] = off[better], scale[better], tried[better]
+    return steps, scales, np.sqrt(np.maximum(least, 0) + np.float32(ROUNDING))
 
 
 def _by_row(one: FloatArray, other: FloatArray) -> FloatArray:
@@ -97,8 +97,8 @@ class Search:
         if self._products is None:
             return None
         at_most = self._per_person(self._products.with_probe(embedding))
-        # |t.e - c.p| <= |t - c| |e| + |c| |e - p|; the first is in at_most, for an |e| of 1. |c| is no more than |t|,
-        # for c is where t falls upon the direction of its steps.
+        # |t.e - c.p| <= |t - c| |e| + |c| |e - p|; the first is in at_most, for an |e| of 1. |c| is hardly more than
+        # |t|: but for the scale's rounding, c is where t falls upon the direction of its steps.
         longer = max(float(np.linalg.norm(embedding)) - 1, 0.0)
         slack = self._worst * longer + LENGTH * probe_error(embedding) + ROUNDING
         second = float(self._cosines(_two_largest(at_most), embedding).min())
