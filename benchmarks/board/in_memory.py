@@ -40,6 +40,11 @@ from firmware_config.face import ImageArray, Reason
 from firmware_config.settings import DoorSettings
 
 WARM_UP: Final = 20
+SITTINGS: Final = 50
+"""How often the networks have a turn alone in the course of a run."""
+UNCOUNTED: Final = 3
+TURNS: Final = 10
+"""Pictures in each, after some that are not counted."""
 OTHER_MEMORY: Final = 2**26
 """Bytes that are read to empty the caches: more than a board or a small computer has of them."""
 OF_OPENCV: Final = ("resize", "split", "warpAffine", "cvtColor", "Laplacian", "meanStdDev", "blur", "mean")
@@ -116,11 +121,44 @@ class Spent(NamedTuple):
         return self.whole - self.networks - self.opencv
 
 
-class InMemory(Camera):
-    """Hands out pictures as soon as the lock can open again."""
+class Alone:
+    """The detector's and the encoder's session, by turns, on whole pictures."""
 
-    def __init__(self, pictures: list[ImageArray], count: int, door: Daemon, inside: Inside) -> None:
+    def __init__(self, pictures: list[ImageArray], inside: Inside) -> None:
+        self._pictures, self._inside = pictures, inside
+        self._detector = Detector(detector_model())
+        self._encoder = Encoder(read_bundle(default_bundle().read_bytes(), None).onnx)
+        self._taken: dict[bool, dict[str, list[float]]] = {
+            cold: {"detector": [], "encoder": []} for cold in (False, True)
+        }
+        self._other = np.ones(OTHER_MEMORY, dtype=np.uint8)
+
+    def run(self) -> None:
+        """A few, one right after the other, and as many with the caches emptied before each picture."""
+        for cold, taken in self._taken.items():
+            for turn in range(UNCOUNTED + TURNS):
+                picture = self._pictures[turn % len(self._pictures)]
+                self._inside.runs.clear()
+                if cold:
+                    self._other.max()
+                face = self._detector.detect(picture)[0]
+                self._encoder.embed(align(picture, face.landmarks)[np.newaxis])
+                if turn >= UNCOUNTED:
+                    for name, took in zip(taken, self._inside.runs, strict=True):
+                        taken[name].append(took)
+
+    def medians(self, *, cold: bool) -> dict[str, float]:
+        """Milliseconds by network."""
+        return {name: median(found) for name, found in self._taken[cold].items()}
+
+
+class InMemory(Camera):
+    """Hands out pictures as soon as the lock can open again. Now and then the networks have a turn alone: a shared
+    machine is not as quick all the time, and floor and frames are to have the same share of it."""
+
+    def __init__(self, pictures: list[ImageArray], count: int, door: Daemon, inside: Inside, alone: Alone) -> None:
         self._pictures, self._left, self._door, self._inside = pictures, count, door, inside
+        self._alone, self._every = alone, max(1, count // SITTINGS)
         self.taken = 0
         self.begun = self._begin()
 
@@ -138,6 +176,8 @@ class InMemory(Camera):
         if not self._door.lock_ready:
             time.sleep(0.001)
             return None
+        if self.taken % self._every == 0:
+            self._alone.run()
         image = self._pictures[self.taken % len(self._pictures)]
         self.taken += 1
         self.begun = self._begin()
@@ -154,36 +194,6 @@ class InMemory(Camera):
     @property
     def why(self) -> str:
         return ""
-
-
-class Alone:
-    """The detector's and the encoder's session, by turns, on whole pictures."""
-
-    def __init__(self, pictures: list[ImageArray], inside: Inside) -> None:
-        self._pictures, self._inside = pictures, inside
-        self._detector = Detector(detector_model())
-        self._encoder = Encoder(read_bundle(default_bundle().read_bytes(), None).onnx)
-        self._taken: dict[bool, dict[str, list[float]]] = {
-            cold: {"detector": [], "encoder": []} for cold in (False, True)
-        }
-
-    def run(self, runs: int) -> None:
-        """So often as they come, and so often with the caches emptied before each picture."""
-        for cold, taken in self._taken.items():
-            other = np.ones(OTHER_MEMORY if cold else 1, dtype=np.uint8)
-            for turn in range(WARM_UP + runs):
-                picture = self._pictures[turn % len(self._pictures)]
-                self._inside.runs.clear()
-                other.max()
-                face = self._detector.detect(picture)[0]
-                self._encoder.embed(align(picture, face.landmarks)[np.newaxis])
-                if turn >= WARM_UP:
-                    for name, took in zip(taken, self._inside.runs, strict=True):
-                        taken[name].append(took)
-
-    def medians(self, *, cold: bool) -> dict[str, float]:
-        """Milliseconds by network."""
-        return {name: median(found) for name, found in self._taken[cold].items()}
 
 
 class TimedDoor(Daemon):
@@ -221,12 +231,9 @@ def main(settings_path: Path, count: int, clock: str) -> int:
     pictures, inside = frames(), Inside(CLOCKS[clock])
     outfit = Outfit(open_camera=lambda _: camera)
     door = TimedDoor(load_settings(settings_path), outfit, inside)
-    camera = door.camera = InMemory(pictures, WARM_UP + count, door, inside)
-    # Before and after: a shared machine is not as quick all the time.
-    alone, runs = Alone(pictures, inside), max(50, count // 20)
-    alone.run(runs // 2)
+    alone = Alone(pictures, inside)
+    camera = door.camera = InMemory(pictures, WARM_UP + count, door, inside, alone)
     code = door.run()
-    alone.run(runs // 2)
     spent = door.spent[WARM_UP:]
     said = {
         "alone_ms": alone.medians(cold=False),
