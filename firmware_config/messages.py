@@ -71,7 +71,10 @@ class Topics:
 class Message(BaseModel):
     """Base of all payloads. Unknown fields are ignored, so that a newer sender can add some."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, ser_json_bytes="base64", val_json_bytes="base64")
+    # Built when it is first met: a door that starts needs few of them.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", defer_build=True, ser_json_bytes="base64", val_json_bytes="base64"
+    )
     max_bytes: ClassVar[int] = SMALL
 
 
