@@ -47,8 +47,9 @@ MAX_FACES: Final = 200
 """That one image gives at most: a group photo has fewer, and noise must not take a second."""
 
 
-SIZES_KEPT: Final = 8
-"""Inputs of other sizes than the latest ones are made anew."""
+SIZES_KEPT: Final = 4
+"""Inputs of other sizes than the latest ones are made anew: a door has the whole picture's and two or three parts'; a
+page's photos, which may be any size, must not fill its memory."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _resized(image: ImageArray, width: int, height: int) -> ImageArray:
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), dtype=np.uint8)
 
 
-@lru_cache(maxsize=SIZES_KEPT)
+@lru_cache(maxsize=8)
 def anchors(height: int, width: int) -> tuple[FloatArray, FloatArray]:
     """AT and STEP for an input of that size, pixels."""
     places, steps = [], []
