@@ -71,10 +71,7 @@ class Topics:
 class Message(BaseModel):
     """Base of all payloads. Unknown fields are ignored, so that a newer sender can add some."""
 
-    # Built when it is first met: a door that starts needs few of them.
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", defer_build=True, ser_json_bytes="base64", val_json_bytes="base64"
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
     max_bytes: ClassVar[int] = SMALL
 
 
