@@ -33,6 +33,7 @@ from firmware_config.face import FloatArray, ImageArray
 from firmware_config.files import write_atomic
 from trainer.config import load
 from trainer.images.sources import load_faces
+from trainer.measuring.metrics import across_distances, true_accept_rate
 
 FRAME: Final = (640, 480)
 BANDS: Final = {"usual": (90, 260), "near": (300, 520)}
@@ -79,12 +80,10 @@ def a_moment_ago(face: Face, random: np.random.Generator) -> Box:
 def tar(templates: FloatArray, probes: FloatArray, people: NDArray[np.int64]) -> list[float]:
     """Share of the genuine comparisons that FMRS let in, by the thresholds of these impostors. A picture is not
     compared with itself."""
-    likeness = templates @ probes.T
+    distances = across_distances(templates, probes)
     same = people[:, None] == people
-    genuine = likeness[same & ~np.eye(len(people), dtype=bool)]
-    impostors = np.sort(likeness[~same])
-    bars = [impostors[int(len(impostors) * (1 - fmr))] for fmr in FMRS]
-    return [round(float((genuine > bar).mean()), 4) for bar in bars]
+    genuine, impostors = distances[same & ~np.eye(len(people), dtype=bool)], distances[~same]
+    return [round(true_accept_rate(genuine, impostors, fmr), 4) for fmr in FMRS]
 
 
 def measured(pictures: ImageArray, people: NDArray[np.int64], sides: tuple[int, int]) -> Result:
