@@ -1,19 +1,14 @@
-"""Between store and link: sends each door its newest roster, and takes what the doors report."""
+"""Between store and link: makes each door its lists, and takes what the doors report."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from functools import partial
-from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from admin_ui import journal, people
-from admin_ui.ahead import model_of
 from admin_ui.doors import door_view
 from admin_ui.ending import ending_at_door
 from admin_ui.keyring import DoorKeys, Keyring
@@ -21,6 +16,7 @@ from admin_ui.lease import Lease, SoleHolder
 from admin_ui.link import PageLink
 from admin_ui.models import DoorRow
 from admin_ui.pruned import may_prune
+from admin_ui.publisher import Publisher
 from admin_ui.rollout import roll
 from admin_ui.store import Store, find_door
 from admin_ui.views import DoorNews, DoorView
@@ -33,20 +29,12 @@ from firmware_config.settings import BrokerSettings
 
 log = logging.getLogger("latchkey.page.desk")
 
-
-WATCH_S: Final = 0.5
-"""Seconds between two looks for what another process has saved: half of what a door may take to run it."""
 PASSING = ("", "encoder_mismatch")
 """What a door may say of a roster until the bundle that belongs to it has come; no reason to stop waiting."""
 
 
-def _issue(row: DoorRow) -> tuple[datetime, int]:
-    """Which list this is: a door that was revoked and made anew begins again at list 1."""
-    return row.created, row.generation
-
-
 class FrontDesk:
-    """The one who publishes. Safe to use from any thread."""
+    """Where the office meets the doors. Safe to use from any thread."""
 
     def __init__(
         self,
@@ -63,35 +51,23 @@ class FrontDesk:
         self._site = site
         self._keyring = keyring
         self._store = store
-        self._model_file = model_file
         self._calibration = calibration
-        self._lease = lease or SoleHolder()
-        self._ended = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="page-publisher", daemon=True)
-        # Two changes at once must not be published in the wrong order: the retained roster has to be the newest.
-        self._sending = threading.Lock()
-        self._sent: dict[str, tuple[datetime, int]] = {}
-        self._models_sent: set[tuple[str, datetime, str]] = set()
-        """Door, since when there is one of that name, and the encoder."""
-        self._reports: dict[str, int] = {}
         self._short: set[str] = set()
         """Doors whose last word about their audit fell short of what was seen of it."""
         self._agreed: dict[str, str] = {}
         """Door -> up to where it may prune its audit, until it is told."""
         self.link = PageLink(site, broker, self)
+        self.publisher = Publisher(self.link, store, model_file, lease or SoleHolder())
 
     def start(self) -> None:
         """Connect, and begin to publish for others where this is the process that does."""
         self.link.start()
-        self._watcher.start()
+        self.publisher.start()
 
     def stop(self) -> None:
         """Disconnect, and let another process publish."""
-        self._ended.set()
-        if self._watcher.is_alive():
-            self._watcher.join()
         self.link.stop()
-        self._lease.release()
+        self.publisher.stop()
 
     def roll(
         self,
@@ -110,75 +86,8 @@ class FrontDesk:
         return calibration if calibration is not None else self._calibration(encoder_id)
 
     def send(self, doors: Iterable[str], *, model: bool = False) -> tuple[DoorNews, ...]:
-        """Publish each door's newest roster, the bundle in force before it where `model` says so."""
-        return tuple(self._send(door, model) for door in doors)
-
-    def _send(self, door: str, model: bool) -> DoorNews:
-        with self._sending:
-            # Asked for before the list is read: whoever has it reads nothing that another is about to overtake.
-            mine = self._publishes()
-            with self._store.read() as session:
-                row = find_door(session, door)
-                encoder_id = model_of(session, row)
-            if self.link.connected and not mine:
-                self._reports[door] = self.link.presence(door).reports
-                left = f"List {row.generation} of {door} is left to the page's process that publishes."
-                return DoorNews(door, row.generation, sent=True, sentence=left)
-            self._reports[door] = self.link.presence(door).reports
-            sent = (not model or self._send_model(row, encoder_id)) and self.link.send(door, "roster", row.roster)
-            if sent:
-                self._sent[door] = _issue(row)
-        if not sent:
-            sentence = f"The broker cannot be reached; {door} will learn of it as soon as the link is back."
-        elif not self.link.presence(door).online:
-            sentence = f"{door} is offline; it will learn of it when it is back."
-        else:
-            sentence = f"Sent to {door} as list {row.generation}."
-        return DoorNews(door, row.generation, sent, sentence)
-
-    def _publishes(self) -> bool:
-        """True where this process is the one. One that has no broker leaves it to another that may have."""
-        if self.link.connected:
-            return self._lease.hold()
-        self._lease.release()
-        return False
-
-    def _watch(self) -> None:
-        """Publish what other processes have changed, and all that is behind once this one has taken over."""
-        before = False
-        while not self._ended.wait(WATCH_S):
-            try:
-                mine = self._publishes()
-                if mine and not before:
-                    with self._sending:
-                        self._sent.clear()
-                        self._models_sent.clear()
-                before = mine
-                if mine:
-                    self._catch_up()
-            except LatchkeyError as error:
-                # The store may be away for a moment; what is behind then is found by the next look.
-                log.warning("%s", error)
-            except Exception:
-                # Not to end with the lease in hand: no process would publish any more.
-                log.exception("An error while publishing; another process of the page may try.")
-                self._lease.release()
-
-    def _catch_up(self) -> None:
-        known = select(DoorRow).options(defer(DoorRow.roster))
-        with self._store.read() as session:
-            rows = [(row, model_of(session, row)) for row in session.scalars(known)]
-        for row, wanted in rows:
-            applied = row.applied or {}
-            if applied.get("generation", 0) < row.generation and self._sent.get(row.name) != _issue(row):
-                foreign = applied.get("encoder_id", wanted) != wanted
-                self.send([row.name], model=foreign and (row.name, row.created, wanted) not in self._models_sent)
-
-    def _send_model(self, row: DoorRow, encoder_id: str) -> bool:
-        sent = self.link.send(row.name, "model", self._model_file(encoder_id))
-        if sent:
-            self._models_sent.add((row.name, row.created, encoder_id))
-        return sent
+        """Publisher.send, after the caller's transaction."""
+        return self.publisher.send(doors, model=model)
 
     def wait_applied(self, door: str, generation: int, timeout_s: float) -> bool:
         """True as soon as the door runs this generation or a later one; False on a refusal, or in the end."""
@@ -188,7 +97,7 @@ class FrontDesk:
             if seen.applied is None:
                 return False
             refused = seen.applied.refused_topic == "roster" and seen.applied.refused not in PASSING
-            news = seen.reports > self._reports.get(door, 0)
+            news = seen.reports > self.publisher.reports(door)
             return seen.applied.generation >= generation or (refused and news)
 
         self.link.wait_until(settled, timeout_s)
@@ -202,7 +111,7 @@ class FrontDesk:
             seen = self.link.presence(door)
             if seen.applied is None:
                 return False
-            news = seen.reports > self._reports.get(door, 0)
+            news = seen.reports > self.publisher.reports(door)
             # An older one is refused until the list has come that allows the way back.
             refused = seen.applied.refused_topic == "model" and seen.applied.refused not in ("", "older_version")
             return seen.applied.encoder_id == encoder_id or (refused and news)
@@ -233,28 +142,13 @@ class FrontDesk:
 
     def on_connected(self) -> None:
         """Send again what a door has not taken: its broker may have forgotten, or have been away."""
-        with self._sending:
-            self._sent.clear()
-            self._models_sent.clear()
-        if not self._publishes():
-            return
-        with self._store.read() as session:
-            rows = session.scalars(select(DoorRow).order_by(DoorRow.name))
-            behind = [row.name for row in rows if (row.applied or {}).get("generation", 0) < row.generation]
-        self.send(behind)
+        self.publisher.catch_up()
 
     def on_applied(self, door: str, applied: Applied) -> None:
         """Keep what a door says it runs; bring a door that is behind up to date, once per connection."""
         with self._store.write() as session:
-            row = find_door(session, door)
-            row.applied = applied.model_dump(mode="json")
-            wanted = model_of(session, row)
-        foreign = applied.encoder_id != wanted
-        needs_model = foreign and (door, row.created, wanted) not in self._models_sent
-        needs_roster = applied.generation < row.generation and self._sent.get(door) != _issue(row)
-        if (needs_model or needs_roster) and self._publishes():
-            log.info("%s runs list %d of %d; sending again.", door, applied.generation, row.generation)
-            self.send([door], model=needs_model)
+            find_door(session, door).applied = applied.model_dump(mode="json")
+        self.publisher.bring_up(door)
 
     def on_health(self, door: str, health: Health) -> None:
         """What a door says of itself, live (a retained word may be older than what was seen since)."""

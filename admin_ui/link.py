@@ -122,6 +122,11 @@ class PageLink:
         return self._connection.connected
 
     @property
+    def connections(self) -> int:
+        """How often it has come up."""
+        return self._connection.connections
+
+    @property
     def why_down(self) -> str:
         """ "" while connected."""
         return "" if self.connected else self._connection.why_down

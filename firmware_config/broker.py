@@ -83,6 +83,8 @@ class Connection:
         self._up = threading.Event()
         self._listening = threading.Event()
         self._up_at = 0.0
+        self.connections = 0
+        """How often it has come up."""
         self._excuse = Excuse()
         self._denied = ""
         self._asked: dict[int, list[str]] = {}
@@ -202,6 +204,7 @@ class Connection:
             self._subscribe(list(self._subscriptions))
         self.why_down = "the broker has not answered our subscriptions" if self._subscriptions else ""
         self._up_at = time.monotonic()
+        self.connections += 1
         self._up.set()
         log.info("Connected to the broker %s.", self._broker.url)
         self._guarded(self._on_connected)

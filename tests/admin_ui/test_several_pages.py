@@ -71,11 +71,11 @@ def pages(make_office: Callable[..., Office], broker: Mosquitto) -> tuple[Office
     first.add_door("front", "test")
     first.start()
     assert first.link.wait_connected(10)
-    assert until(first._desk._publishes)
+    assert until(first._desk.publisher._publishes)
     second = make_office(broker.settings)
     second.start()
     assert second.link.wait_connected(10)
-    assert not second._desk._publishes()
+    assert not second._desk.publisher._publishes()
     return first, second
 
 
@@ -131,7 +131,7 @@ def test_the_other_takes_over_and_sends_what_was_left_behind(
     change = first.enrol("Ada", photo(1), [], "boss")
     first._desk.stop()
     assert second.wait_applied("front", change.news[0].generation, timeout_s=20).in_step
-    assert second._desk._publishes()
+    assert second._desk.publisher._publishes()
 
 
 @pytest.mark.broker
