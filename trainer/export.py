@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import tempfile
@@ -24,6 +25,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from firmware_config.face import CROP_SIZE, FloatArray, ImageArray
 from trainer.encoders import normalise
@@ -76,7 +78,7 @@ def torch_rows(network: nn.Module, crops: ImageArray, mirrored: bool = False) ->
 
 def graph_to_onnx(graph: nn.Module, output: str) -> bytes:
     """A module of uint8[N, 112, 112, 3] crops -> ONNX in float32, for any N."""
-    graph = graph.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    graph = _folded(graph).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     example = torch.zeros((2, CROP_SIZE, CROP_SIZE, 3), dtype=torch.uint8)
     # The exporter's own deprecation notices say nothing about this model.
     with warnings.catch_warnings():
@@ -94,6 +96,19 @@ def graph_to_onnx(graph: nn.Module, output: str) -> bytes:
         )
     assert program is not None  # only the older exporter, writing to a file, returns nothing
     return stripped(program.model_proto).SerializeToString()  # type: ignore[no-any-return]
+
+
+def _folded(graph: nn.Module) -> nn.Module:
+    """A copy for inference, its batch norms folded into the convolutions before them (Jacob et al. 2018): torch's
+    exporter does so too, but traces them first, and takes half as long again."""
+    graph = copy.deepcopy(graph).eval()
+    for layers in graph.modules():
+        if isinstance(layers, nn.Sequential):
+            for place in range(1, len(layers)):
+                convolution, norm = layers[place - 1], layers[place]
+                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    layers[place - 1], layers[place] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    return graph
 
 
 def stripped(model: Any) -> Any:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from tests.makers_training import six_people
+from trainer import export
 from trainer.config import Config
 from trainer.data import Faces
 
@@ -32,6 +36,24 @@ def _write_shard(path: Path, keys: list[tuple[str, int, int]]) -> None:
             entry.size = stream.tell()
             stream.seek(0)
             archive.addfile(entry, stream)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _exported_once() -> Iterator[None]:
+    """torch's exporter takes four seconds and more for a network, and several tests export the same one."""
+    kept: dict[tuple[object, ...], bytes] = {}
+    really = export.graph_to_onnx
+
+    def once(graph: nn.Module, output: str) -> bytes:
+        numbers = sha256(b"".join(each.numpy().tobytes() for each in graph.state_dict().values())).digest()
+        which = (type(graph), repr(graph), getattr(graph, "mirrored", None), output, numbers)
+        if which not in kept:
+            kept[which] = really(graph, output)
+        return kept[which]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "graph_to_onnx", once)
+        yield
 
 
 @pytest.fixture(scope="session")

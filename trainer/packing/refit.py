@@ -43,7 +43,7 @@ def refit(network: nn.Module, ranges: ImageArray, crops: ImageArray) -> nn.Modul
     ranges of int8; crops: uint8[M, 112, 112, 3], thousands, of people trained on. After Nagel et al. 2019, who mend the
     bias of every layer; here bias and matrix of the last one, by ridge regression.
     """
-    answers = export.graph_to_onnx(_Answers(copy.deepcopy(network)), export.OUTPUT)
+    answers = export.graph_to_onnx(_Answers(network), export.OUTPUT)
     wanted = _say(answers, crops).astype(np.float64)
     said = _say(export.quantise(answers, ranges), crops).astype(np.float64)
     middle, centre = wanted.mean(axis=0), said.mean(axis=0)
