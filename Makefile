@@ -76,13 +76,16 @@ lint: $(TEST)/ready
 	$(TEST)/bin/python -c "import device.daemon, sys; assert not {'torch','gradio','sqlalchemy'} & set(sys.modules)"
 
 # Three lanes of about a length, for a test mostly waits: for containers, Home Assistant, a browser, a broken wire.
+# The browser's tests run together: their building has a page, a door and a Chromium that work for as long as it stands.
 ASIDE := nspawn or homeassistant or fuzz or postgres or browser
 BESIDE := tests/trainer tests/benchmarks tests/device tests/replay
 
 ifeq ($(strip $(ARGS)),)
 test: lint
 	@said=$$(mktemp -d); \
-	$(TEST)/bin/python -m pytest -m "$(ASIDE)" -o cache_dir=.pytest_cache/aside >"$$said/aside" 2>&1 & aside=$$!; \
+	{ bad=0; $(TEST)/bin/python -m pytest tests/browser -o cache_dir=.pytest_cache/browser || bad=$$?; \
+	  $(TEST)/bin/python -m pytest -m "$(ASIDE)" -o cache_dir=.pytest_cache/aside --ignore=tests/browser || bad=$$?; \
+	  exit $$bad; } >"$$said/aside" 2>&1 & aside=$$!; \
 	{ $(TEST)/bin/python -m pytest -m "not ($(ASIDE))" -o cache_dir=.pytest_cache/beside $(BESIDE) && \
 	  $(TEST)/bin/python -m tests.faults --short; } >"$$said/beside" 2>&1 & beside=$$!; \
 	failed=0; \
