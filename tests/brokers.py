@@ -26,6 +26,9 @@ START_LIMIT_S = 10.0
 RELOADING = b"Reloading config"
 """What Mosquitto logs at SIGHUP."""
 
+RELOAD_S = 2.0
+"""After which it is told again: 2.0 forgets a SIGHUP that comes while it is at the one before."""
+
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listens on."""
@@ -181,9 +184,13 @@ class TlsMosquitto(Mosquitto):
 
     def reload(self) -> None:
         """Have it read acl, certificates and revoked.crl again; it has, when this returns."""
-        assert self._process is not None
-        log = self.folder / "mosquitto.log"
+        process, log = self._process, self.folder / "mosquitto.log"
+        assert process is not None
         before = log.read_bytes().count(RELOADING)
-        self._process.send_signal(signal.SIGHUP)
-        # It says so and reads in one go, before it lets anybody else in.
-        assert until(lambda: log.read_bytes().count(RELOADING) > before)
+
+        def told() -> bool:
+            process.send_signal(signal.SIGHUP)
+            # It says so and reads in one go, before it lets anybody else in.
+            return until(lambda: log.read_bytes().count(RELOADING) > before, RELOAD_S)
+
+        assert until(told)

@@ -93,6 +93,8 @@
     const chosenOnes = () => document.querySelectorAll('input[role="combobox"]').forEach((field) => {
       if (exact.has(field.value)) field.value = exact.get(field.value);
     });
+    // Whoever asked before the table was there was given English, which is not to stay.
+    seen.clear();
     change(document.body);
     chosenOnes();
     new MutationObserver((changes) => {

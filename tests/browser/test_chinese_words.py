@@ -80,18 +80,37 @@ COMPOSED: Final = {
 """What the code puts together from what is told elsewhere -> how it comes out."""
 
 
+def serve(route: Route) -> None:
+    """A file of the page."""
+    route.fulfill(path=PACKAGE / "page" / route.request.url.rpartition("/")[2])
+
+
 @pytest.fixture(scope="module")
 def chinese(chromium: Browser) -> Iterator[Callable[[list[str]], list[str]]]:
     """Texts -> what words.js makes of them."""
-
-    def serve(route: Route) -> None:
-        route.fulfill(path=PACKAGE / "page" / route.request.url.rpartition("/")[2])
-
     page = chromium.new_page(locale="zh-CN")
     page.route(f"{SITE}/**", serve)
     page.goto(f"{SITE}/login.html")
     page.wait_for_function("window.lkTranslated('Log in') !== 'Log in'")
     yield lambda texts: page.evaluate("texts => texts.map(window.lkTranslated)", texts)
+    page.close()
+
+
+def test_what_was_asked_for_before_the_words_came_is_chinese_afterwards(chromium: Browser) -> None:
+    waiting: list[Route] = []
+
+    def hold_up(route: Route) -> None:
+        waiting.append(route)
+
+    page = chromium.new_page(locale="zh-CN")
+    page.route(f"{SITE}/**", serve)
+    page.route(f"{SITE}/zh-CN.json", hold_up)
+    with page.expect_request(f"{SITE}/zh-CN.json"):
+        page.goto(f"{SITE}/login.html")
+    assert page.evaluate("window.lkTranslated('Log in')") == "Log in"
+    serve(waiting[0])
+    page.wait_for_function("window.lkTranslated('Log in') !== 'Log in'")
+    assert CHINESE.search(page.evaluate("window.lkTranslated('Log in')"))
     page.close()
 
 
