@@ -37,5 +37,5 @@ def in_words(described: dict[str, Any]) -> str:
     vector = ", ".join(described["vector"]) or "none that is known"
     return (
         f"One thread of {described['cores']}: {described['cpu']}; vector instructions: {vector}; load before the run "
-        f"{described['load_before']:.1f}; onnxruntime {described['onnxruntime']}."
+        f"{described['load_before']:.1f}; Python {described['python']}, onnxruntime {described['onnxruntime']}."
     )
