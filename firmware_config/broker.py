@@ -157,8 +157,8 @@ class Connection:
         # paho 2.2: a connection that was being made meanwhile stays open, and in the end the broker tells our will.
         if self._client.socket() is not None:
             self._client.disconnect()
-        if (left := self._client.socket()) is not None:
-            left.close()
+        # Closes it, and the pair of sockets that woke paho's thread: paho leaves those two to the garbage collector.
+        self._client.reinitialise()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Hand a message to the socket now, or return False. Never queued for later."""

@@ -29,6 +29,10 @@ BACK_WITHIN_S = 5.0
 Connect = Callable[..., Connection]
 
 
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names of numbers, no paths
+
+
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     """connect(broker, name, topics=(), on_message=None): a started connection, stopped at the end."""
@@ -207,6 +211,16 @@ def test_who_stops_while_it_is_connecting_hangs_up(monkeypatch: pytest.MonkeyPat
     assert said.endswith(disconnect)
 
 
+def test_a_stop_leaves_no_socket_open(broker: Mosquitto, connect: Connect) -> None:
+    """Not its connection, and not the pair that wakes the network thread."""
+    before = open_files()
+    connection = connect(broker.settings, "page")
+    assert connection.wait(PATIENCE_S)
+    assert open_files() > before
+    connection.stop()
+    assert open_files() <= before
+
+
 def says(connection: Connection, sentence: str) -> bool:
     """Whether that is why it is down."""
     return until(lambda: sentence in connection.why_down, PATIENCE_S)
@@ -266,6 +280,6 @@ def test_attempts_that_fail_leave_no_socket_open(tmp_path: Path, connect: Connec
     with broker:
         connection = connect(broker.settings, "page")
         assert says(connection, "expired")
-        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names of numbers, no paths
+        before = open_files()
         time.sleep(4.0)
-        assert len(os.listdir("/proc/self/fd")) <= before + 1  # noqa: PTH208
+        assert open_files() <= before + 1
