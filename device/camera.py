@@ -7,9 +7,8 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 from device.picture import Picture, same
 from device.sources import Grabber, Source, open_source, parse_source, read_frames
@@ -44,8 +43,7 @@ Opener = Callable[[Source, CameraSettings], Grabber]
 """Opens a source; tests hand in one that breaks on purpose."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One picture. captured_at: time.monotonic(), s. sequence: counts up by one or more. label: what a replay or the
     demo calls it; only reports show it, decisions never look at it. ready_at: monotonic, s, when the camera's thread
     had looked at it; None where nobody took that time.

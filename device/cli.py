@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-# One thread for numpy too, before it is loaded: on four cores its pool would wake three more for a list of a thousand.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 from device.audit_report import add_commands
+from device.memory import loading
 from firmware_config.errors import LatchkeyError
 from firmware_config.flag import Flag
 from firmware_config.schema import SettingsRefused
@@ -128,7 +126,8 @@ def _log_to_stderr(verbose: bool) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from device.daemon import run  # noqa: PLC0415
+    with loading():
+        from device.daemon import run  # noqa: PLC0415
 
     return run(options.settings)
 
@@ -194,7 +193,3 @@ def _fetch(_options: argparse.Namespace) -> int:
 
     print(detector_model())
     return OK
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from device.guard import Guard, GuardState
 from device.match import Match
@@ -39,8 +39,7 @@ ABOUT_SOMEBODY: Final = (Reason.GRANTED, *TELLING[:4])
 """Reasons that are about one enrolled person, who is named with them."""
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """What one frame showed.
 
     captured_at: monotonic seconds. sequence: the camera's count. quality: None is good. match: None when nothing
@@ -54,8 +53,7 @@ class Observation:
     face: bool = True
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """One visit's outcome, or a grant in it. Distances 0 to 2; None when nothing, or nobody else, was compared.
 
     observed_at: captured_at of the deciding frame. An unknown face has no person_id and no name.
@@ -72,8 +70,7 @@ class Decision:
     sequence: int
 
 
-@dataclass(frozen=True)
-class _Ballot:
+class _Ballot(NamedTuple):
     """A frame with a face, and what it says by the rule in force. GRANTED is a vote for `match.person_id`."""
 
     seen: Observation

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -52,8 +51,7 @@ SIZES_KEPT: Final = 4
 page's photos, which may be any size, must not fill its memory."""
 
 
-@dataclass(frozen=True)
-class Face:
+class Face(NamedTuple):
     """One detected face.
 
     box: x, y, width, height, pixels of the image given. landmarks: float32[5, 2] pixels, in the order

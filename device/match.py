@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isfinite, sqrt
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +21,7 @@ MOST: Final = 1_000_000
 ROWS_AT_ONCE: Final = 65_536
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """The nearest person. distance: Euclidean, 0 to 2. runner_up_distance: the nearest template of anybody else,
     infinity when nobody else is enrolled.
     """

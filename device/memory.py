@@ -32,6 +32,17 @@ MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 """Linux' madvise(2). The second is there from 6.1 on; before, the kernel's own thread gets round to it."""
 
 
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Around imports: what they make stays, and looking through it for garbage takes a tenth of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def few_arenas() -> None:
     """Before any thread: glibc gives each its own pool of memory, which for a handful of threads is 20 MB of holes."""
     _libc("mallopt", M_ARENA_MAX, ARENAS)

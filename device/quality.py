@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -60,8 +60,7 @@ class QualityGate:
 DOOR_GATE: Final = QualityGate()
 
 
-@dataclass(frozen=True)
-class Quality:
+class Quality(NamedTuple):
     """reason: why the crop is refused, None when it is good. values: every measure by the gate's name for it."""
 
     reason: Reason | None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from firmware_config.face import ImageArray
 
@@ -27,8 +26,7 @@ REACH: Final = 2.0
 three quarters of a metre in a second at arm's length."""
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """left, top, right, bottom: of the image, pixels. width, height: what these become in the detector's input, pixels,
     which is padded at right and below to INPUT_MULTIPLE."""
 

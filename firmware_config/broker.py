@@ -15,8 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -42,8 +41,7 @@ UNANSWERED_MS: Final = 4000
 out after two keepalives, and the kernel's ever slower repetitions would outlast a broken wire that is mended."""
 
 
-@dataclass(frozen=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A message as it came. `retained`: stored by the broker, from any time."""
 
     topic: str
@@ -51,8 +49,7 @@ class Incoming:
     retained: bool
 
 
-@dataclass(frozen=True)
-class Will:
+class Will(NamedTuple):
     """What the broker says for us when we vanish; retained, QoS 1."""
 
     topic: str

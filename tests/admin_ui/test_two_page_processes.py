@@ -89,8 +89,7 @@ class Site:
         commands = (["lock", "--simulate", "--pairing", str(pairing / "lock")], ["run", "--settings", str(settings)])
         with (self._folder / "door.log").open("ab") as log:
             return [
-                subprocess.Popen([sys.executable, "-m", "device.cli", *words], stdout=log, stderr=log)
-                for words in commands
+                subprocess.Popen([sys.executable, "-m", "device", *words], stdout=log, stderr=log) for words in commands
             ]
 
     def rows(self, query: str) -> list[Any]:

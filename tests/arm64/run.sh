@@ -93,7 +93,7 @@ export SCENES ASSETS
 trap 'rm -rf "$SCENES"' EXIT
 
 "$python" -m tests.arm64.scenes "$SCENES"
-"$python" -m device.cli replay --frames "$SCENES/frames" --roster "$SCENES/roster.json" --fps 8 --json >"$SCENES/here.jsonl"
+"$python" -m device replay --frames "$SCENES/frames" --roster "$SCENES/roster.json" --fps 8 --json >"$SCENES/here.jsonl"
 
 # What needs neither a broker nor the page, nor a processor's own speed. More waiting: an emulated second is many, and
 # Hypothesis' profile for CI complains of no slowness.
@@ -103,7 +103,7 @@ for suite in "${suites[@]}"; do
   build "$suite"
   install "$suite"
   echo "test-arm64: replay on $suite"
-  inside "$suite" python3 -m device.cli replay --frames /scenes/frames --roster /scenes/roster.json --fps 8 --json \
+  inside "$suite" python3 -m device replay --frames /scenes/frames --roster /scenes/roster.json --fps 8 --json \
     >"$SCENES/$suite.jsonl"
   "$python" -m tests.arm64.compare "$SCENES/here.jsonl" "$SCENES/$suite.jsonl"
   echo "test-arm64: the device's tests on $suite"

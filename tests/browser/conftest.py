@@ -133,7 +133,7 @@ class Building:
         shutil.rmtree(self.folder / name)
 
     def run(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "device.cli", *arguments]
+        command = [sys.executable, "-m", "device", *arguments]
         with (self.folder / "door.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         self._running.append(process)

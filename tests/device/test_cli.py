@@ -87,7 +87,7 @@ def test_the_simulated_lock_as_a_process_opens_and_stops_at_sigterm(tmp_path: Pa
     key = SecretKey.generate()
     write_pairing(tmp_path / "pairing", TOPICS, broker.settings, key)
     process = subprocess.Popen(
-        [sys.executable, "-m", "device.cli", "lock", "--simulate", "--pairing", str(tmp_path / "pairing")],
+        [sys.executable, "-m", "device", "lock", "--simulate", "--pairing", str(tmp_path / "pairing")],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109

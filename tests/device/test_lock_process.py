@@ -30,7 +30,7 @@ class Lock:
         arguments = ["lock", "--simulate", "--pairing", str(folder / "pairing"), "--control", str(self.pipe), *more]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "device.cli", *arguments],
+                [sys.executable, "-m", "device", *arguments],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": str(Path.cwd())},

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gc
 import mmap
+import os
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +42,20 @@ def test_memory_that_stays_is_not_looked_at_again_and_what_was_left_behind_goes(
         assert gc.get_freeze_count() >= before + len(kept)
     finally:
         gc.unfreeze()
+
+
+def test_while_modules_load_nothing_is_looked_at_for_garbage_and_nothing_later(tmp_path: Path) -> None:
+    (tmp_path / "big.py").write_text("import gc\nwas_on = gc.isenabled()\nkept = [[[]] for _ in range(1000)]\n")
+    (tmp_path / "broken.py").write_text("raise ValueError\n")
+    program = (
+        "import gc\nfrom device.memory import loading\n"
+        "with loading():\n    import big\nprint(big.was_on, gc.isenabled(), gc.get_freeze_count() > len(big.kept))\n"
+        "try:\n    with loading():\n        import broken\nexcept ValueError:\n    print(gc.isenabled())\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["False", "True", "True", "True"]
 
 
 @pytest.fixture

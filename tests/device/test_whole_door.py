@@ -44,7 +44,7 @@ class Processes:
         log = (self.folder / f"{arguments[0]}.log").open("ab")
         with log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "device.cli", *arguments],
+                [sys.executable, "-m", "device", *arguments],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": str(Path.cwd())},

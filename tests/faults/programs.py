@@ -101,4 +101,4 @@ class Program:
 
 def device_command(*arguments: str) -> list[str]:
     """`latchkey-device` of this very tree."""
-    return [sys.executable, "-m", "device.cli", *arguments]
+    return [sys.executable, "-m", "device", *arguments]
