@@ -8,6 +8,7 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
+from device.halves import Halves, half
 from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, TEMPLATE, FloatArray, ImageArray
 
@@ -26,19 +27,24 @@ def similarity(points: FloatArray, template: FloatArray) -> FloatArray:
     return _matrix(*_fit(points, template.tolist()))
 
 
-def align(image_bgr: ImageArray, landmarks: FloatArray, border: int = 0) -> ImageArray:
+def align(image_bgr: ImageArray, landmarks: FloatArray, border: int = 0, halves: Halves | None = None) -> ImageArray:
     """The aligned crop of one face.
 
     image_bgr: uint8[H, W, 3] BGR. landmarks: float32[5, 2] pixels, in the order of face.TEMPLATE. border: pixels
-    more on every side, for training -> uint8[112, 112, 3] RGB, black outside the image. Raises BadInput for
-    landmarks that are no face's. InsightFace's norm_crop and OpenCV's FaceRecognizerSF.alignCrop, which bundles are
-    trained on.
+    more on every side, for training. halves: of this image, where somebody has made some -> uint8[112, 112, 3] RGB,
+    black outside the image. Raises BadInput for landmarks that are no face's. InsightFace's norm_crop and OpenCV's
+    FaceRecognizerSF.alignCrop, which bundles are trained on.
     """
     side = CROP_SIZE + 2 * border
     turn, shift = _fit(landmarks, _TEMPLATE)
     shift += complex(border, border)
     if abs(turn) < AREA_BELOW_SCALE:
-        image_bgr, turn, shift = _shrunk(image_bgr, turn, shift, int(1 / abs(turn)), side)
+        small, turn, shift = _shrunk(halves or Halves(image_bgr), turn, shift, int(1 / abs(turn)), side)
+        # OpenCV's warp has vector code for four channels, not for three.
+        crop = cv2.warpAffine(
+            cv2.cvtColor(small, cv2.COLOR_BGR2RGBA), _matrix(turn, shift), (side, side), flags=cv2.INTER_LINEAR
+        )
+        return cast("ImageArray", cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB))
     crop = cv2.warpAffine(image_bgr, _matrix(turn, shift), (side, side), flags=cv2.INTER_LINEAR)
     return cast("ImageArray", cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))
 
@@ -68,23 +74,25 @@ def _matrix(turn: complex, shift: complex) -> FloatArray:
 
 
 def _shrunk(
-    image: ImageArray, turn: complex, shift: complex, times: int, side: int
+    halves: Halves, turn: complex, shift: complex, times: int, side: int
 ) -> tuple[ImageArray, complex, complex]:
     """The part of the image that the crop shows, each `times` x `times` pixels averaged to one; and turn and shift from
     there. Whole pixels, because OpenCV averages those much faster than fractions.
     """
     seen = [(corner - shift) / turn for corner in (0j, complex(side, 0), complex(0, side), complex(side, side))]
     across, down = [place.real for place in seen], [place.imag for place in seen]
-    left, top = (max(floor(min(places)) - 2 * times, 0) for places in (across, down))
+    # On a grid from the image's corner, for a half that was made of more of the image.
+    left, top = (max(floor(min(places)) // times - 2, 0) * times for places in (across, down))
     right, bottom = (max(ceil(max(places)) + 2 * times, 0) for places in (across, down))
-    part = image[top:bottom, left:right]
-    height, width = part.shape[0] // times, part.shape[1] // times
-    if height == 0 or width == 0:
+    rows, columns = halves.image.shape[:2]
+    width, height = (min(right, columns) - left) // times, (min(bottom, rows) - top) // times
+    if height <= 0 or width <= 0:
         raise BadInput("The face's landmarks lie outside the image; this is not a face that can be aligned.")
-    small = averaged(part[: height * times, : width * times], times)
+    right, bottom = left + width * times, top + height * times
+    small = halves.of(left, top, right, bottom) if times == 2 else averaged(halves.image[top:bottom, left:right], times)
     # Pixel centres lie at +0.5: averaging keeps an image's corner in place, not its first pixel's centre.
-    half = complex(0.5, 0.5)
-    return small, turn * times, turn * (half * times - half + complex(left, top)) + shift
+    middle = complex(0.5, 0.5)
+    return small, turn * times, turn * (middle * times - middle + complex(left, top)) + shift
 
 
 def averaged(image: ImageArray, times: int) -> ImageArray:
@@ -94,7 +102,6 @@ def averaged(image: ImageArray, times: int) -> ImageArray:
     sliding sums of a box filter take half of its time.
     """
     if times == 2:
-        size = (image.shape[1] // 2, image.shape[0] // 2)
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        return half(image)
     sums = cv2.blur(image, (times, times), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(np.asarray(sums, dtype=np.uint8)[::times, ::times])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from device.detect import Detector, Face
+from device.halves import Halves
 from device.view import View, around, whole
 from firmware_config.face import ImageArray
 
@@ -37,21 +38,21 @@ class Follower:
         self._at = float("-inf")
         self._shape: tuple[int, ...] = ()
 
-    def find(self, image_bgr: ImageArray, at: float) -> list[Face]:
+    def find(self, image_bgr: ImageArray, at: float, halves: Halves | None = None) -> list[Face]:
         """The faces in the camera's next picture, or in the part of it that is searched; the largest first.
 
-        image_bgr: as for Detector.detect. at: when it was taken, monotonic, s. Raises BadInput as detect does.
+        image_bgr, halves: as for Detector.detect. at: when it was taken, monotonic, s. Raises BadInput as detect does.
         """
-        faces = self._close_look(image_bgr, at)
+        faces = self._close_look(image_bgr, at, halves)
         if faces:
             self.close_looks += 1
         else:
             self.close_looks = 0
-            faces = self.detector.detect(image_bgr)
+            faces = self.detector.detect(image_bgr, halves=halves)
         self._face, self._at, self._shape = faces[0] if faces else None, at, image_bgr.shape
         return faces
 
-    def _close_look(self, image: ImageArray, at: float) -> list[Face]:
+    def _close_look(self, image: ImageArray, at: float, halves: Halves | None) -> list[Face]:
         """Nothing where the whole picture is to be looked at."""
         face = self._face
         if face is None or self.close_looks == CLOSE_LOOKS or image.shape != self._shape:
@@ -62,7 +63,7 @@ class Follower:
         view = around(image, long_side, face.box)
         if view.area > PAYS_BELOW * whole(image, long_side).area:
             return []
-        faces = self.detector.look_at(image, view)
+        faces = self.detector.look_at(image, view, halves)
         return faces if faces and _clear_of_edges(faces[0], view, image) else []
 
 

@@ -92,7 +92,7 @@ class LockLine:
             )
             if self._clock() > good_until:
                 return Reason.STALE_FRAME
-            handed = self._connection.publish(topics["lock/command"], command, qos=0)
+            handed = self._connection.hand_over(topics["lock/command"], command)
             self._used = seen.challenge
             return None if handed else Reason.LOCK_OFFLINE
 

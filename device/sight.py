@@ -15,6 +15,7 @@ from device.align import align
 from device.camera import Frame
 from device.decide import Decision, Observation
 from device.follow import Follower
+from device.halves import Halves
 from device.model import Active
 from device.quality import assess
 from device.stages import Stopwatch
@@ -61,11 +62,12 @@ def look(frame: Frame, follower: Follower, active: Active, watch: Stopwatch | No
     watch = watch or Stopwatch()
     image = frame.image
     watch.lap("decode")
-    faces = follower.find(image, frame.captured_at)
+    halves = Halves(image)
+    faces = follower.find(image, frame.captured_at, halves)
     watch.lap("detect")
     if not faces:
         return Seen(Observation(frame.captured_at, frame.sequence, None, None, face=False), watch.ms)
-    crop = align(image, faces[0].landmarks)
+    crop = align(image, faces[0].landmarks, halves=halves)
     watch.lap("align")
     quality = assess(image, faces[0], crop, ranker=active.model.ranker)
     watch.lap("quality")

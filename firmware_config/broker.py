@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from firmware_config.broker_tls import Excuse, secure_context, why_refused, why_unanswered
 from firmware_config.errors import BadState
@@ -36,6 +36,8 @@ UNHEARD_NAMED: Final = 3
 """Topics that a sentence names of those that we may not hear."""
 LAST_WORDS_S: Final = 1.0
 """How long a stop waits for the broker to answer: a stop must be over within two seconds."""
+TURN_S: Final = 0.05
+"""How long whoever hands a message over waits for the socket: reading a message of the door's takes 0.1 ms."""
 UNANSWERED_MS: Final = 4000
 """RFC 5482's user timeout: a connection whose bytes nobody acknowledged for so long is dead. paho alone would find
 out after two keepalives, and the kernel's ever slower repetitions would outlast a broken wire that is mended."""
@@ -54,6 +56,33 @@ class Will(NamedTuple):
 
     topic: str
     payload: bytes
+
+
+class _Client(mqtt.Client):
+    """paho's, to whose socket any thread may write what is queued: one reads or writes at a time. paho leaves both to
+    its own thread, for half a packet must not be followed by another, and OpenSSL takes no two at once."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._turn = threading.RLock()
+
+    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
+        with self._turn:
+            return super().loop_read(max_packets)
+
+    def loop_write(self) -> MQTTErrorCode:
+        with self._turn:
+            return super().loop_write()
+
+    def write_now(self) -> bool:
+        """What is queued. False: the connection broke. True also where the socket is full, or somebody else does not
+        let go of it: paho's thread writes it then."""
+        if not self._turn.acquire(timeout=TURN_S):
+            return True
+        try:
+            return self.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        finally:
+            self._turn.release()
 
 
 class Connection:
@@ -90,9 +119,7 @@ class Connection:
         self._unanswered: mqtt.MQTTMessageInfo | None = None
         self.why_down = "not connected yet"
         # A clean session: the broker keeps nothing for us while we are away, so that nothing old comes with us back.
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311
-        )
+        client = _Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_connect_fail = self._failed
@@ -168,6 +195,11 @@ class Connection:
             # Answers come in the order of what was sent, so the newest one's stands for all.
             self._unanswered = info
         return True
+
+    def hand_over(self, topic: str, payload: bytes) -> bool:
+        """As publish, QoS 0, and written to the socket before this returns, not when the network thread has its turn:
+        that may come milliseconds later. False: not sent."""
+        return self.publish(topic, payload, qos=0) and self._client.write_now()
 
     def subscribe(self, topic: str, qos: int = 1) -> None:
         """Add a subscription, now and at every reconnection."""

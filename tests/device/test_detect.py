@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from device.detect import MAX_OVERLAP, MIN_SCORE, Detector, anchors, detector_model
+from device.halves import Halves
 from device.view import View, whole
 from firmware_config.assets import fetch
 from firmware_config.errors import BadInput, BadState
@@ -51,7 +52,7 @@ class Anchors(NamedTuple):
 def all_anchors(detector: Detector, image: ImageArray) -> Anchors:
     """Those above MIN_SCORE, computed here from the rows that the graph gives beside its faces."""
     view = whole(image, detector.long_side)
-    blob, ratio = detector._blob(image, view), view.scale
+    blob, ratio = detector._blob(Halves(image), view), view.scale
     at, step = anchors(*blob.shape[2:])
     given = {"image": blob, "at": at, "step": step, "score": np.array([MIN_SCORE**2], dtype=np.float32)}
     box, kps, likely = (rows[0].astype(np.float64) for rows in detector._session.run(("box", "kps", "likely"), given))
@@ -189,9 +190,9 @@ def test_a_mirrored_view_and_another_size_in_between_change_nothing(detector: De
     small = np.random.default_rng(1).integers(0, 256, (200, 320, 3), dtype=np.uint8)
     blank = np.zeros((200, 320, 3), np.uint8)
     view = whole(small, 320)
-    mirrored = detector._blob(small[:, ::-1], view).copy()
-    detector._blob(np.full((240, 320, 3), 255, np.uint8), View(0, 0, 320, 240, 320, 240))
-    again = detector._blob(small[:, ::-1], view)
+    mirrored = detector._blob(Halves(small[:, ::-1]), view).copy()
+    detector._blob(Halves(np.full((240, 320, 3), 255, np.uint8)), View(0, 0, 320, 240, 320, 240))
+    again = detector._blob(Halves(small[:, ::-1]), view)
     assert np.array_equal(again, mirrored)
     assert np.array_equal(mirrored[0, :, :200], small[:, ::-1].transpose(2, 0, 1))
-    assert not detector._blob(blank, view)[0].any()
+    assert not detector._blob(Halves(blank), view)[0].any()

@@ -7,6 +7,7 @@ import pytest
 
 from device.detect import Detector
 from device.follow import CLOSE_LOOKS, FRESH_S, Follower
+from device.halves import Halves
 from device.view import View, whole
 from firmware_config.face import ImageArray
 from tests.device.test_detect import in_colour, pasted
@@ -26,9 +27,9 @@ class Watched(Detector):
         watched.__dict__ = dict(detector.__dict__) | {"shown": []}
         return watched
 
-    def look_at(self, image_bgr: ImageArray, view: View) -> list:
+    def look_at(self, image_bgr: ImageArray, view: View, halves: Halves | None = None) -> list:
         self.shown.append(view)
-        return super().look_at(image_bgr, view)
+        return super().look_at(image_bgr, view, halves)
 
 
 class Camera:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -138,6 +139,54 @@ def test_no_word_waits_until_the_one_before_it_is_acknowledged(broker: Mosquitto
     assert opened is not None
     assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert "\nset_tcp_nodelay true\n" in broker.config.read_text(encoding="utf-8")
+
+
+def test_what_is_handed_over_is_in_the_socket_before_the_network_thread_has_its_turn(connect: Connect) -> None:
+    accepted, others_wait_s = b"\x20\x02\x00\x00", 30.0
+    before = sys.getswitchinterval()
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        broker.settimeout(PATIENCE_S)
+        door = connect(BrokerSettings(url=f"mqtt://127.0.0.1:{broker.getsockname()[1]}"), "door")
+        answering, _ = broker.accept()
+        with answering:
+            answering.settimeout(PATIENCE_S)
+            assert answering.recv(4096)
+            answering.sendall(accepted)
+            assert door.wait(PATIENCE_S)
+            answering.setblocking(False)
+            sys.setswitchinterval(others_wait_s)
+            try:
+                handed = door.hand_over("lock/command", b"open")
+                said = answering.recv(4096)
+            finally:
+                sys.setswitchinterval(before)
+            assert handed
+            assert said.endswith(b"lock/commandopen")
+        assert until(lambda: not door.connected, PATIENCE_S)
+        assert not door.hand_over("lock/command", b"open"), "nor is it kept for later"
+
+
+def test_whoever_hands_over_does_not_wait_for_a_callback(broker: Mosquitto, connect: Connect) -> None:
+    heard: list[bytes] = []
+    reading, may_go_on = threading.Event(), threading.Event()
+
+    def read_slowly(_message: Incoming) -> None:
+        reading.set()
+        assert may_go_on.wait(PATIENCE_S)
+
+    busy = connect(broker.settings, "busy", ("latchkey/home/front/health",), read_slowly)
+    other = connect(
+        broker.settings, "other", ("latchkey/home/front/lock/state",), lambda message: heard.append(message.payload)
+    )
+    assert busy.wait(PATIENCE_S)
+    assert other.wait(PATIENCE_S)
+    assert other.publish("latchkey/home/front/health", b"well")
+    assert reading.wait(PATIENCE_S)
+    begun = time.monotonic()
+    assert busy.hand_over("latchkey/home/front/lock/state", b"open")
+    assert time.monotonic() - begun < 1
+    may_go_on.set()
+    assert until(lambda: heard == [b"open"], PATIENCE_S)
 
 
 def test_back_soon_after_a_restarted_broker(broker: Mosquitto, connect: Connect) -> None:
