@@ -50,7 +50,7 @@ class Halves(Bench):
 
 
 def test_it_is_tried_on_gpus_alone_and_against_what_was_chosen_for_int8(tmp_path: Path) -> None:
-    chooser = Halves(cpu=(0.02, 0.0), xnnpack=(0.001, 0.0), cuda=(0.005, 0.0)).chooser(tmp_path)
+    chooser = Halves(cpu=(0.02, 0.0), xnnpack=(0.004, 0.0), cuda=(0.02, 0.0)).chooser(tmp_path)
     assert pick(chooser) == CUDA
     assert [trial.provider for trial in chooser.choices["fp16"].trials] == [CUDA]
     slow = Halves(cpu=(0.02, 0.0), xnnpack=(0.0, 0.0), cuda=(0.05, 0.0)).chooser(tmp_path / "slow")
