@@ -185,7 +185,8 @@ class Connection:
         self._client.reinitialise()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Hand a message to the socket now, or return False. Never queued for later."""
+        """Hand a message to the network thread, which sends it when it has its turn, or return False. Never queued for
+        a later connection."""
         if not self.connected:
             return False
         info = self._client.publish(topic, payload, qos=qos, retain=retain)
@@ -197,8 +198,9 @@ class Connection:
         return True
 
     def hand_over(self, topic: str, payload: bytes) -> bool:
-        """As publish, QoS 0, and written to the socket before this returns, not when the network thread has its turn:
-        that may come milliseconds later. False: not sent."""
+        """As publish, QoS 0, but written to the socket here and now: the network thread's turn may come milliseconds
+        later. It is left to that thread only where the socket is full, or where a callback has it for TURN_S. False:
+        the connection is down, or broke."""
         return self.publish(topic, payload, qos=0) and self._client.write_now()
 
     def subscribe(self, topic: str, qos: int = 1) -> None:
