@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from device.align import align
-from device.detect import Detector, Face, detector_model
+from device.detect import Detector, Face
+from device.detector_file import detector_model
 from device.embed import Encoder
 from device.quality import Quality, QualityGate, assess
 from device.ranker import QualityRanker

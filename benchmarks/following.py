@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from benchmarks.__main__ import ROOT
 from benchmarks.machine import machine
 from device.align import align
-from device.detect import Detector, Face, detector_model
+from device.detect import Detector, Face
+from device.detector_file import detector_model
 from device.embed import Encoder
+from device.halves import Halves
 from device.outfit import default_bundle
 from device.view import Box, around, whole
 from firmware_config.bundle import read_bundle
@@ -97,11 +99,11 @@ def measured(pictures: ImageArray, people: NDArray[np.int64], sides: tuple[int, 
     for picture, person in zip(pictures, people, strict=True):
         frame = frame_with(picture[..., ::-1], int(random.uniform(*sides)), random)
         everything = whole(frame, detector.long_side)
-        found = _timed(taken["whole"], lambda: detector.look_at(frame, everything))  # noqa: B023  # called here
+        found = _timed(taken["whole"], lambda: detector.look_at(Halves(frame), everything))  # noqa: B023  # called here
         if not found:
             continue
         part = around(frame, detector.long_side, a_moment_ago(found[0], random))
-        close = _timed(taken["part"], lambda: detector.look_at(frame, part))  # noqa: B023
+        close = _timed(taken["part"], lambda: detector.look_at(Halves(frame), part))  # noqa: B023
         lost += not close
         crops = [align(frame, face.landmarks) for face in (found[0], (close or found)[0])]
         for kept, row in zip(rows.values(), encoder.embed(np.stack(crops)), strict=True):

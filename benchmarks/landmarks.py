@@ -24,7 +24,8 @@ from benchmarks.faces import Shot
 from benchmarks.machine import in_words, machine
 from benchmarks.retinaface import RetinaFace, retinaface_model
 from benchmarks.steadiness import Detect, steadiness
-from device.detect import Detector, Face, detector_model
+from device.detect import Detector, Face
+from device.detector_file import detector_model
 from firmware_config.assets import default_cache
 from firmware_config.bundle import read_bundle
 from firmware_config.errors import LatchkeyError

@@ -27,25 +27,29 @@ def similarity(points: FloatArray, template: FloatArray) -> FloatArray:
     return _matrix(*_fit(points, template.tolist()))
 
 
-def align(image_bgr: ImageArray, landmarks: FloatArray, border: int = 0, halves: Halves | None = None) -> ImageArray:
+def align(image_bgr: ImageArray, landmarks: FloatArray, border: int = 0) -> ImageArray:
     """The aligned crop of one face.
 
     image_bgr: uint8[H, W, 3] BGR. landmarks: float32[5, 2] pixels, in the order of face.TEMPLATE. border: pixels
-    more on every side, for training. halves: of this image, where somebody has made some -> uint8[112, 112, 3] RGB,
-    black outside the image. Raises BadInput for landmarks that are no face's. InsightFace's norm_crop and OpenCV's
-    FaceRecognizerSF.alignCrop, which bundles are trained on.
+    more on every side, for training -> uint8[112, 112, 3] RGB, black outside the image. Raises BadInput for landmarks
+    that are no face's. InsightFace's norm_crop and OpenCV's FaceRecognizerSF.alignCrop, which bundles are trained on.
     """
+    return cut_out(Halves(image_bgr), landmarks, border)
+
+
+def cut_out(halves: Halves, landmarks: FloatArray, border: int = 0) -> ImageArray:
+    """As align, for whoever has halves of the image already."""
     side = CROP_SIZE + 2 * border
     turn, shift = _fit(landmarks, _TEMPLATE)
     shift += complex(border, border)
     if abs(turn) < AREA_BELOW_SCALE:
-        small, turn, shift = _shrunk(halves or Halves(image_bgr), turn, shift, int(1 / abs(turn)), side)
+        small, turn, shift = _shrunk(halves, turn, shift, int(1 / abs(turn)), side)
         # OpenCV's warp has vector code for four channels, not for three.
         crop = cv2.warpAffine(
             cv2.cvtColor(small, cv2.COLOR_BGR2RGBA), _matrix(turn, shift), (side, side), flags=cv2.INTER_LINEAR
         )
         return cast("ImageArray", cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB))
-    crop = cv2.warpAffine(image_bgr, _matrix(turn, shift), (side, side), flags=cv2.INTER_LINEAR)
+    crop = cv2.warpAffine(halves.image, _matrix(turn, shift), (side, side), flags=cv2.INTER_LINEAR)
     return cast("ImageArray", cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))
 
 

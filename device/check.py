@@ -93,7 +93,8 @@ def _detector() -> Finding:
             f"The face detector is not at {path} yet.",
             "Run `latchkey-device fetch` while this machine has a network.",
         )
-    from device.detect import Detector, detector_model  # noqa: PLC0415
+    from device.detect import Detector  # noqa: PLC0415
+    from device.detector_file import detector_model  # noqa: PLC0415
 
     Detector(detector_model())
     return Finding("detector", True, f"{asset.file} is there and loads.")

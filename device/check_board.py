@@ -33,7 +33,7 @@ def look_at_board(settings: DoorSettings) -> Finding:
 
 def look_at_runtime(settings: DoorSettings) -> Finding:
     """On what the networks run, and how long they take here; what the daemon measured is shown, not measured anew."""
-    from device.detect import detector_model  # noqa: PLC0415
+    from device.detector_file import detector_model  # noqa: PLC0415
     from device.outfit import DETECTOR, ENCODER, HALF, detector_example, encoder_example, usual_bundle  # noqa: PLC0415
     from device.providers import Chooser, Example, in_words, timed  # noqa: PLC0415
     from device.runtime import version  # noqa: PLC0415

@@ -189,7 +189,7 @@ def _lock(options: argparse.Namespace) -> int:
 
 
 def _fetch(_options: argparse.Namespace) -> int:
-    from device.detect import detector_model  # noqa: PLC0415
+    from device.detector_file import detector_model  # noqa: PLC0415
 
     print(detector_model())
     return OK

@@ -16,23 +16,18 @@ import numpy as np
 from device.halves import Halves, half
 from device.runtime import CPU, open_session
 from device.view import Box, View, whole
-from firmware_config.assets import fetch
 from firmware_config.errors import BadInput, BadState
 from firmware_config.face import FloatArray, ImageArray
-from firmware_config.files import write_atomic
 
 STRIDES: Final = (8, 16, 32)
 """Pixels between the anchors of YuNet's three output levels."""
-
-FORM: Final = "blended"
-"""In the name of the file that device/detector_graph.py makes: another form of it, another name."""
 
 INPUT: Final = "image"
 AT: Final = "at"
 STEP: Final = "step"
 SCORE: Final = "score"
 FACES: Final = "faces"
-"""Of its inputs and its output; what they are is said there."""
+"""Of the inputs and the output of what device/detector_graph.py makes; what they are is said there."""
 
 LONG_SIDE_PX: Final = 320
 """Input size at the door: finds faces from about 20 px in a 640x480 frame, 1.7 ms on one x86 core."""
@@ -64,21 +59,6 @@ class Face(NamedTuple):
     score: float
 
 
-def detector_model(cache_dir: Path | None = None) -> Path:
-    """The YuNet file as the door runs it, made once from the official one and kept beside it.
-
-    cache_dir: as for assets.fetch -> a path that Detector takes. Raises LostLink as assets.fetch does.
-    """
-    official = fetch("yunet", cache_dir)
-    ours = official.with_name(f"{official.stem}-{FORM}.onnx")
-    if not ours.is_file():
-        # Imported here: the daemon needs onnx on its first start only, and it is 20 MB of memory.
-        from device.detector_graph import as_the_door_runs_it  # noqa: PLC0415
-
-        write_atomic(ours, as_the_door_runs_it(official.read_bytes()), mode=0o644)
-    return ours
-
-
 class Detector:
     """YuNet: Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector"."""
 
@@ -107,29 +87,33 @@ class Detector:
         if [each.name for each in (*given, said[0])] != [INPUT, AT, STEP, SCORE, FACES]:
             raise BadInput(
                 f"{model_path} is not YuNet 2023mar as the door runs it; take the path that "
-                f"device.detect.detector_model() returns."
+                f"device.detector_file.detector_model() returns."
             )
         self.long_side = long_side
         # On the network's own scale: a face's score is the root of it.
         self._least = np.array([min_score**2], dtype=np.float32)
         self._here = threading.local()
 
-    def detect(self, image_bgr: ImageArray, long_side: int | None = None, halves: Halves | None = None) -> list[Face]:
+    def detect(self, image_bgr: ImageArray, long_side: int | None = None) -> list[Face]:
         """All faces, the largest first.
 
         image_bgr: uint8[H, W, 3] BGR, H and W at least 16. long_side: looks at the image at another size, for
-        photos with small faces. halves: of this image, for whoever needs them too. Raises BadInput for anything that is
-        not such an image.
+        photos with small faces. Raises BadInput for anything that is not such an image.
         """
+        return self.search(Halves(image_bgr), long_side)
+
+    def search(self, halves: Halves, long_side: int | None = None) -> list[Face]:
+        """As detect, for whoever needs the halves of the image, too."""
+        image_bgr = halves.image
         if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
             raise BadInput(f"An image is uint8[H, W, 3], not {image_bgr.dtype}{list(image_bgr.shape)}.")
         if min(image_bgr.shape[:2]) < 16:
             raise BadInput(f"An image of {image_bgr.shape[1]}x{image_bgr.shape[0]} pixels is too small for a face.")
-        return self.look_at(image_bgr, whole(image_bgr, long_side or self.long_side), halves)
+        return self.look_at(halves, whole(image_bgr, long_side or self.long_side))
 
-    def look_at(self, image_bgr: ImageArray, view: View, halves: Halves | None = None) -> list[Face]:
-        """The faces in a part of the image, the largest first. view: of this image; the rest as for detect."""
-        blob = self._blob(halves or Halves(image_bgr), view)
+    def look_at(self, halves: Halves, view: View) -> list[Face]:
+        """The faces in a part of the image, the largest first. view: of this image."""
+        blob = self._blob(halves, view)
         at, step = anchors(*blob.shape[2:])
         rows = self._session.run((FACES,), {INPUT: blob, AT: at, STEP: step, SCORE: self._least})[0]
         faces = [_face(row, view) for row in rows.tolist()]

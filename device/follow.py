@@ -38,23 +38,23 @@ class Follower:
         self._at = float("-inf")
         self._shape: tuple[int, ...] = ()
 
-    def find(self, image_bgr: ImageArray, at: float, halves: Halves | None = None) -> list[Face]:
+    def find(self, halves: Halves, at: float) -> list[Face]:
         """The faces in the camera's next picture, or in the part of it that is searched; the largest first.
 
-        image_bgr, halves: as for Detector.detect. at: when it was taken, monotonic, s. Raises BadInput as detect does.
+        halves: of that picture. at: when it was taken, monotonic, s. Raises BadInput as Detector.detect does.
         """
-        faces = self._close_look(image_bgr, at, halves)
+        faces = self._close_look(halves, at)
         if faces:
             self.close_looks += 1
         else:
             self.close_looks = 0
-            faces = self.detector.detect(image_bgr, halves=halves)
-        self._face, self._at, self._shape = faces[0] if faces else None, at, image_bgr.shape
+            faces = self.detector.search(halves)
+        self._face, self._at, self._shape = faces[0] if faces else None, at, halves.image.shape
         return faces
 
-    def _close_look(self, image: ImageArray, at: float, halves: Halves | None) -> list[Face]:
+    def _close_look(self, halves: Halves, at: float) -> list[Face]:
         """Nothing where the whole picture is to be looked at."""
-        face = self._face
+        face, image = self._face, halves.image
         if face is None or self.close_looks == CLOSE_LOOKS or image.shape != self._shape:
             return []
         if not 0 <= at - self._at <= FRESH_S:
@@ -63,7 +63,7 @@ class Follower:
         view = around(image, long_side, face.box)
         if view.area > PAYS_BELOW * whole(image, long_side).area:
             return []
-        faces = self.detector.look_at(image, view, halves)
+        faces = self.detector.look_at(halves, view)
         return faces if faces and _clear_of_edges(faces[0], view, image) else []
 
 

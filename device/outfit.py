@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from device.camera import Camera, Frame, open_camera, parse_source
-from device.detect import MIN_SCORE, Detector, anchors, detector_model
+from device.detect import MIN_SCORE, Detector, anchors
+from device.detector_file import detector_model
 from device.embed import Encoder
 from device.follow import Follower
 from device.inputs import Inputs, gpio_inputs

@@ -16,7 +16,8 @@ import numpy as np
 
 from device.camera import Camera, Frame, open_camera, parse_source
 from device.decide import Decider
-from device.detect import Detector, detector_model
+from device.detect import Detector
+from device.detector_file import detector_model
 from device.embed import Encoder
 from device.flame import Row, chart
 from device.follow import Follower

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from device.align import align
+from device.align import cut_out
 from device.camera import Frame
 from device.decide import Decision, Observation
 from device.follow import Follower
@@ -63,11 +63,11 @@ def look(frame: Frame, follower: Follower, active: Active, watch: Stopwatch | No
     image = frame.image
     watch.lap("decode")
     halves = Halves(image)
-    faces = follower.find(image, frame.captured_at, halves)
+    faces = follower.find(halves, frame.captured_at)
     watch.lap("detect")
     if not faces:
         return Seen(Observation(frame.captured_at, frame.sequence, None, None, face=False), watch.ms)
-    crop = align(image, faces[0].landmarks, halves=halves)
+    crop = cut_out(halves, faces[0].landmarks)
     watch.lap("align")
     quality = assess(image, faces[0], crop, ranker=active.model.ranker)
     watch.lap("quality")

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 import pytest
 
-from device.detect import Detector, detector_model
+from device.detect import Detector
+from device.detector_file import detector_model
 from firmware_config.att import att_faces
 from firmware_config.errors import LostLink
 from firmware_config.face import ImageArray

@@ -20,7 +20,7 @@ from admin_ui.demo.broker import start_broker
 from admin_ui.demo.ears import Ears
 from admin_ui.demo.processes import LOOPBACK, Processes, Running, next_free_port, own_program
 from admin_ui.founding import FIRST_ACCOUNT
-from device.detect import detector_model
+from device.detector_file import detector_model
 from firmware_config.att import att_faces
 from firmware_config.pairing import load_door
 from firmware_config.settings import BrokerSettings

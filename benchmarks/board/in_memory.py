@@ -31,7 +31,8 @@ from benchmarks.board.faces import frames
 from device.align import align
 from device.camera import Camera, Frame
 from device.daemon import Daemon
-from device.detect import Detector, Face, detector_model
+from device.detect import Detector, Face
+from device.detector_file import detector_model
 from device.embed import Encoder
 from device.halves import Halves
 from device.outfit import Outfit, default_bundle, equip, load_settings
@@ -86,9 +87,9 @@ class Inside:
         Network.run = noted  # type: ignore[method-assign]
         look_at = Detector.look_at
 
-        def told(detector: Detector, image: ImageArray, view: View, halves: Halves | None = None) -> list[Face]:
-            self.close = view != whole(image, detector.long_side)
-            return look_at(detector, image, view, halves)
+        def told(detector: Detector, halves: Halves, view: View) -> list[Face]:
+            self.close = view != whole(halves.image, detector.long_side)
+            return look_at(detector, halves, view)
 
         Detector.look_at = told  # type: ignore[method-assign]
         self.sent = 0.0

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.board.faces import OWNER
-from device.detect import Detector, detector_model
+from device.detect import Detector
+from device.detector_file import detector_model
 from device.embed import Encoder
 from device.outfit import default_bundle
 from firmware_config.att import att_faces

@@ -13,7 +13,8 @@ from typing import Final
 import cv2
 
 from device.demo_camera import DemoScene, parse_demo
-from device.detect import Detector, detector_model
+from device.detect import Detector
+from device.detector_file import detector_model
 from device.embed import Encoder
 from device.outfit import default_bundle
 from firmware_config.att import att_faces

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from device.detect import MAX_OVERLAP, MIN_SCORE, Detector, anchors, detector_model
+from device.detect import MAX_OVERLAP, MIN_SCORE, Detector, anchors
 from device.halves import Halves
 from device.view import View, whole
 from firmware_config.assets import fetch
@@ -173,16 +173,6 @@ def test_missing_foreign_and_fixed_models_are_refused(detector: Detector, tmp_pa
         Detector(tmp_path / "text.onnx")
     with pytest.raises(BadInput, match="detector_model"):
         Detector(fetch("yunet"))
-
-
-def test_free_size_model_is_the_same_each_time_it_is_made(detector: Detector, tmp_path: Path) -> None:
-    official = fetch("yunet")
-    made = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / official.name).write_bytes(official.read_bytes())
-        made.append(detector_model(tmp_path / name).read_bytes())
-    assert made[0] == made[1]
 
 
 def test_a_mirrored_view_and_another_size_in_between_change_nothing(detector: Detector) -> None:

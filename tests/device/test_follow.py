@@ -27,9 +27,9 @@ class Watched(Detector):
         watched.__dict__ = dict(detector.__dict__) | {"shown": []}
         return watched
 
-    def look_at(self, image_bgr: ImageArray, view: View, halves: Halves | None = None) -> list:
+    def look_at(self, halves: Halves, view: View) -> list:
         self.shown.append(view)
-        return super().look_at(image_bgr, view, halves)
+        return super().look_at(halves, view)
 
 
 class Camera:
@@ -44,7 +44,7 @@ class Camera:
         self.now += after
         self.detector.shown.clear()
         self.everything = whole(image, self.detector.long_side)
-        return self.follower.find(image, self.now)
+        return self.follower.find(Halves(image), self.now)
 
     @property
     def looks(self) -> str:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from device import halves as halving
-from device.align import align
-from device.detect import Detector, detector_model
+from device.align import align, cut_out
+from device.detect import Detector
+from device.detector_file import detector_model
 from device.halves import Halves, half
 from firmware_config.face import TEMPLATE, ImageArray
 
@@ -54,8 +55,8 @@ def test_between_the_steps_a_part_is_made_of_its_own_pixels(made: list[tuple[int
 
 def test_whoever_finds_a_face_and_cuts_it_out_halves_the_image_once(made: list[tuple[int, ...]]) -> None:
     halves, landmarks = Halves(NOISE), TEMPLATE * 2.4 + np.float32([201, 99])
-    Detector(detector_model()).detect(NOISE, halves=halves)
+    Detector(detector_model()).search(halves)
     assert made == [(480, 640, 3)]
-    crop = align(NOISE, landmarks, halves=halves)
+    crop = cut_out(halves, landmarks)
     assert len(made) == 1
     assert np.array_equal(crop, align(NOISE, landmarks))

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from device.detect import detector_model
+from device.detector_file import detector_model
 from device.outfit import DETECTOR, DETECTOR_TOLERANCE, detector_example, equip
 from device.providers import NAMES, Chooser, in_words, timed
 from device.runtime import CPU, available, open_session

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from device.detect import Detector, detector_model
+from device.detect import Detector
+from device.detector_file import detector_model
 from device.embed import Encoder
 from firmware_config.att import att_faces
 from firmware_config.roster import Person, Policy

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from device.align import align
-from device.detect import Detector, detector_model
+from device.detect import Detector
+from device.detector_file import detector_model
 from firmware_config.errors import BadInput, DiskFault
 from firmware_config.face import ImageArray
 from firmware_config.files import write_atomic

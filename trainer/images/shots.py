@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from device.align import align
-from device.detect import Detector, Face, detector_model
+from device.detect import Detector, Face
+from device.detector_file import detector_model
 from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, TEMPLATE, ImageArray
 
