@@ -79,16 +79,19 @@ def test_timing_a_frame_costs_less_than_its_budget() -> None:
     ring = StageRing(FRAMES_KEPT)
     laps = [stage for stage in STAGES if stage not in ("capture", "wait", "motion", "decide", "unlock", "frame")]
     frame = Frame(Pixels(np.zeros((2, 2, 3), np.uint8)), time.monotonic(), 1, "", time.monotonic())
-    took = []
-    for number in range(2000):
-        begun = time.perf_counter()
-        watch = Stopwatch()
-        for stage in laps:
-            watch.lap(stage)
-        for _ in range(3):
-            network_runs().append((begun, time.perf_counter()))
-        around = before_look(frame, frame.captured_at, begun) | after_look(frame, begun, begun)
-        ring.add(number / 15, watch.ms | around)
-        took.append(time.perf_counter() - begun)
-    # The quickest tenth: what the work costs, without what other programs took from the processor meanwhile.
-    assert np.percentile(took, 10) * 1e6 < BUDGET_US
+    rounds = []
+    for number in range(500):
+        took = []
+        for _ in range(20):
+            begun = time.perf_counter()
+            watch = Stopwatch()
+            for stage in laps:
+                watch.lap(stage)
+            for _ in range(3):
+                network_runs().append((begun, time.perf_counter()))
+            around = before_look(frame, frame.captured_at, begun) | after_look(frame, begun, begun)
+            ring.add(number / 15, watch.ms | around)
+            took.append(time.perf_counter() - begun)
+        rounds.append(np.median(took))
+    # The quickest of the rounds: what the work costs, without what other programs took from the processor.
+    assert min(rounds) * 1e6 < BUDGET_US

@@ -59,7 +59,7 @@ def _exported_once() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shard_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two shards of coloured squares with identities (12 people, four images each, and four with one), and one
-    without identities (8 images). Shuffled, as the real ones are."""
+    without identities (8 images, two groups). Shuffled, as the real ones are."""
     folder = tmp_path_factory.mktemp("shards")
     keys = [(f"ca-{person:05d}-{number:06d}", person, number) for person in range(12) for number in range(4)]
     keys += [(f"ca-{person:05d}-000000", person, 0) for person in range(12, 16)]
@@ -67,7 +67,10 @@ def shard_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shuffled = [keys[i] for i in order]
     _write_shard(folder / "faces-celeba-00.tar", shuffled[:30])
     _write_shard(folder / "faces-celeba-01.tar", shuffled[30:])
-    _write_shard(folder / "faces-fairface-00.tar", [(f"ff-Black-F-{i:06d}", 100 + i, 0) for i in range(8)])
+    _write_shard(
+        folder / "faces-fairface-00.tar",
+        [(f"ff-{'Black-F' if i < 5 else 'White-M'}-{i:06d}", 100 + i, 0) for i in range(8)],
+    )
     return folder
 
 

@@ -12,11 +12,14 @@ from firmware_config.errors import BadInput
 from firmware_config.files import write_atomic
 from trainer.commands.shared import PUBLIC, Jobs, cache, read, where
 
-PROTOCOLS = ("lfw", "lfw-grey", "att", "identification", "held-out")
+PROTOCOLS = ("lfw", "lfw-grey", "att", "identification", "groups", "held-out")
 """held-out is a run's; the others are a bundle's."""
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    if args.protocol == "groups" and not args.subject.is_dir():
+        _by_group(args)
+        return
     from trainer.measuring import evaluate  # noqa: PLC0415
 
     if args.subject.is_dir():
@@ -36,6 +39,17 @@ def _evaluate(args: argparse.Namespace) -> None:
 
         write_atomic(args.report, html_report(result, trial, embed, args.faces).encode(), PUBLIC)
     print(json.dumps(result) if args.json else evaluate.sentence(result))
+
+
+def _by_group(args: argparse.Namespace) -> None:
+    from trainer.measuring import groups, report  # noqa: PLC0415
+
+    result = groups.by_group(read(args.subject), args.data)
+    lines = groups.lines(result)
+    if args.report:
+        title = f"groups: {result['subject'][:24]}"
+        write_atomic(args.report, report.plots_report(title, lines, groups.plots(result), result).encode(), PUBLIC)
+    print(json.dumps(result) if args.json else "\n".join(lines))
 
 
 def _occlusion(args: argparse.Namespace) -> None:

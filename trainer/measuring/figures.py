@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from device.occlusion import occlusion_map
 from firmware_config.face import FloatArray, ImageArray
+from trainer.measuring.intervals import Interval
 from trainer.measuring.metrics import PairTable
 from trainer.measuring.trial import Embed
 
@@ -124,6 +125,19 @@ def amounts(named: Mapping[str, float], x: str, title: str) -> Figure:
     axis.invert_yaxis()
     axis.set(xlabel=x, title=title)
     axis.margins(x=0.15)
+    return figure
+
+
+def rates(named: Mapping[str, tuple[float, Interval]], x: str, title: str, at_large: float) -> Figure:
+    """Each name's rate with its interval, on a logarithmic axis; at_large: the rate of everybody, dashed."""
+    figure, axis = _axis(7.0, 0.8 + 0.3 * len(named))
+    middle = np.array([rate for rate, _ in named.values()])
+    ends = np.array([interval for _, interval in named.values()])
+    axis.errorbar(middle, list(named), xerr=np.abs(ends.T - middle), fmt="o", color=IMPOSTOR, capsize=3)
+    axis.axvline(at_large, color="black", linewidth=1.0, linestyle="--")
+    axis.invert_yaxis()
+    axis.set_xscale("log")
+    axis.set(xlabel=x, title=title)
     return figure
 
 

@@ -13,6 +13,8 @@ from firmware_config.compatible import CrossCalibration
 TAUGHT: Final = (
     "Nothing of a teacher is in it: the network learned to say of these images what a teacher says of them.\n"
 )
+BY_GROUP: Final = "how often strangers of one group match is said below, misses were not measured by group."
+NOT_BY_GROUP: Final = "they have not been measured by group for this version."
 CELEBA_FAULTS: Final = "CelebA shows celebrities, mostly young and light-skinned, and some of its labels are wrong.\n"
 
 
@@ -25,8 +27,12 @@ def model_card(manifest: Manifest, calibration: Calibration, proofs: Sequence[Cr
         f"| {which} | {values['eer']:.4f} | {values['tar_1e-2']:.4f} | {values['tar_1e-3']:.4f} |"
         for which, values in kept.items()
     )
-    evaluations = "\n".join(f"- {name}: `{json.dumps(value)}`" for name, value in sorted(results.items()))
+    groups = [value for value in results.values() if value.get("protocol") == "groups"]
+    evaluations = "\n".join(
+        f"- {name}: `{json.dumps(value)}`" for name, value in sorted(results.items()) if value not in groups
+    )
     taught = TAUGHT if manifest.training["config"]["teacher"] else ""
+    taught_on = any("FairFace" in each for each in manifest.trained_on)
     warning = f"**{said}**\n\n" if (said := calibration.doubt) else ""
     faults = CELEBA_FAULTS if "CelebA" in manifest.licence else ""
     mirrored = " It looks at each crop and at its mirror image." if manifest.training.get("mirrored") else ""
@@ -41,7 +47,7 @@ who did not agree, nor for guessing age, sex, origin or mood. It does not tell a
 
 ## Data and terms
 Trained on {"; on ".join(manifest.trained_on)}. {manifest.licence}.
-{taught}{faults}Error rates differ between groups of people and have not been measured by group for this version.
+{taught}{faults}Error rates differ between groups of people; {BY_GROUP if groups else NOT_BY_GROUP}
 
 ## How often it is wrong
 {warning}{calibration.method}
@@ -60,7 +66,7 @@ On validation identities, neither trained on nor calibrated with:
 ## Reported, never tuned on
 {evaluations or "- none"}
 {quality_card(manifest.training["quality"]) if "quality" in manifest.training else ""}\
-{"".join(compatible_card(proof) for proof in proofs)}"""
+{"".join(groups_card(found, taught_on) for found in groups)}{"".join(map(compatible_card, proofs))}"""
 
 
 def point_rows(points: Sequence[OperatingPoint]) -> str:
@@ -85,6 +91,28 @@ through the update. TAR at FMR 1e-3 is {proof.cross_tar:.4f} across; the older e
 |---|---|---|---|
 {point_rows(proof.cross.operating_points)}
 """
+
+
+def groups_card(found: dict[str, Any], taught_on: bool) -> str:
+    """The section on groups of people. found: of `groups.by_group`. taught_on: by these images."""
+    each = [{rate["group"]: rate for rate in at["groups"]} for at in found["at"]]
+    rows = "\n".join(_group_row(name, [at[name] for at in each]) for name in sorted(each[0]))
+    seen = ", and the network was taught on them, without names" if taught_on else ""
+    return f"""
+## Groups
+Share of the pairs of strangers of one group that match: {found["images"]} images of FairFace, nearly all of another
+person{seen}. Where the people at a door are of one group, its row is nearer to the truth than
+the rate that a threshold was made for. Small children, who are alike, are among them: upper bounds for adults.
+
+| group, sex | images | {" | ".join(f"tau for {at['wanted']:g}" for at in found["at"])} |
+|---|---|{"---|" * len(each)}
+| all pairs | {found["images"]} | {" | ".join(f"{at['fmr']:.1e}" for at in found["at"])} |
+{rows}
+"""
+
+
+def _group_row(name: str, rates: Sequence[dict[str, Any]]) -> str:
+    return f"| {name} | {rates[0]['images']} | {' | '.join(format(rate['fmr'], '.1e') for rate in rates)} |"
 
 
 def quality_card(found: dict[str, Any]) -> str:
