@@ -11,6 +11,7 @@ from device.camera import Frame
 from device.picture import Pixels
 from device.runtime import network_runs
 from device.stages import FRAMES_KEPT, STAGES, StageRing, Stopwatch, after_look, before_look
+from tests.waiting import until
 
 BUDGET_US = 20.0
 """Issue 7: a frame's timing in all."""
@@ -79,10 +80,10 @@ def test_timing_a_frame_costs_less_than_its_budget() -> None:
     ring = StageRing(FRAMES_KEPT)
     laps = [stage for stage in STAGES if stage not in ("capture", "wait", "motion", "decide", "unlock", "frame")]
     frame = Frame(Pixels(np.zeros((2, 2, 3), np.uint8)), time.monotonic(), 1, "", time.monotonic())
-    rounds = []
-    for number in range(500):
+
+    def cost_us() -> float:
         took = []
-        for _ in range(20):
+        for number in range(20):
             begun = time.perf_counter()
             watch = Stopwatch()
             for stage in laps:
@@ -92,6 +93,7 @@ def test_timing_a_frame_costs_less_than_its_budget() -> None:
             around = before_look(frame, frame.captured_at, begun) | after_look(frame, begun, begun)
             ring.add(number / 15, watch.ms | around)
             took.append(time.perf_counter() - begun)
-        rounds.append(np.median(took))
-    # The quickest of the rounds: what the work costs, without what other programs took from the processor.
-    assert min(rounds) * 1e6 < BUDGET_US
+        return float(np.median(took)) * 1e6
+
+    # On a machine that others use all rounds of a second may take twice as long: one that is undisturbed says it.
+    assert until(lambda: cost_us() < BUDGET_US, timeout_s=10, step_s=0)
