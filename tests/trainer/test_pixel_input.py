@@ -10,6 +10,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from device.embed import Encoder
+from firmware_config.face import ImageArray
 from trainer import export
 from trainer.encoders import PIXEL_SCALE, FusedFaceNet
 from trainer.pixel_input import centred, straight
@@ -25,6 +26,24 @@ def network() -> nn.Module:
     return made.eval()
 
 
+@pytest.fixture(scope="module")
+def crops() -> ImageArray:
+    """uint8[16, 112, 112, 3], what the ranges are found with."""
+    return export.golden_inputs(16)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "mirrored"])
+def exported(request: pytest.FixtureRequest, network: nn.Module) -> bytes:
+    """The network in float32."""
+    return export.to_onnx(network, request.param)
+
+
+@pytest.fixture(scope="module")
+def int8(exported: bytes, crops: ImageArray) -> bytes:
+    """The same as a bundle has it."""
+    return export.quantise(exported, crops)
+
+
 def first_layer_reads(model: bytes) -> list[str]:
     """Operators between the pixels and the first convolution, from below."""
     graph = onnx.load_from_string(model).graph
@@ -38,35 +57,30 @@ def first_layer_reads(model: bytes) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_no_arithmetic_is_left_between_pixels_and_the_first_layer(network: nn.Module, mirrored: bool) -> None:
-    model = export.quantise(export.to_onnx(network, mirrored), export.golden_inputs(16))
-    left = first_layer_reads(model)
+def test_no_arithmetic_is_left_between_pixels_and_the_first_layer(int8: bytes) -> None:
+    left = first_layer_reads(int8)
     assert left[-1] == "DequantizeLinear"
     assert not {"Cast", "Sub", "Div", "QuantizeLinear"} & set(left)
-    assert "Cast" not in {node.op_type for node in onnx.load_from_string(model).graph.node}
+    assert "Cast" not in {node.op_type for node in onnx.load_from_string(int8).graph.node}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_what_is_left_out_changes_no_bit(network: nn.Module, mirrored: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, crops = export.to_onnx(network, mirrored), export.golden_inputs(16)
+def test_what_is_left_out_changes_no_bit(exported: bytes, crops: ImageArray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "straight", lambda model: model)
-    longer = export.quantise(plain, crops)
+    longer = export.quantise(exported, crops)
     assert np.array_equal(Encoder(straight(longer)).embed(crops), Encoder(longer).embed(crops))
 
 
-def test_around_another_middle_a_network_says_the_same(network: nn.Module) -> None:
+def test_around_another_middle_a_network_says_the_same(exported: bytes, crops: ImageArray) -> None:
     """But for the padding, which is half a grey level brighter."""
-    plain, crops = export.to_onnx(network), export.golden_inputs(4)
-    before, after = (Encoder(model).embed(crops) for model in (plain, centred(plain)))
+    before, after = (Encoder(model).embed(crops) for model in (exported, centred(exported)))
     assert not np.array_equal(before, after)
     assert float(np.linalg.norm(before - after, axis=1).max()) < 0.01
 
 
 @pytest.mark.slow
-def test_each_pixel_is_its_own_byte(network: nn.Module) -> None:
-    model = onnx.load_from_string(export.quantise(export.to_onnx(network), export.golden_inputs(16)))
+def test_each_pixel_is_its_own_byte(int8: bytes) -> None:
+    model = onnx.load_from_string(int8)
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     first = next(node for node in model.graph.node if node.op_type == "Conv")
     reads = next(node for node in model.graph.node if first.input[0] in node.output)
