@@ -76,7 +76,7 @@ def by_group(bundle: bytes, folder: Path) -> dict[str, Any]:
     opened = read_bundle(bundle, trusted=None)
     encoder = Encoder(opened.onnx, threads=2)
     faces = read_shards(find_shards(folder, SHARDS))
-    groups = [_group(key) for key in faces.keys]
+    groups = [group_of(key) for key in faces.keys]
     embeddings = embed_all(encoder.embed, faces.centre())
     taus = [opened.calibration.tau_at(rate) for rate in RATES]
     found = false_match_rates(embeddings, groups, taus)
@@ -115,7 +115,8 @@ def _in_words(rate: dict[str, Any]) -> str:
     return f"{rate['group']} {rate['fmr']:.1e} ({low:.1e} to {high:.1e})"
 
 
-def _group(key: str) -> str:
+def group_of(key: str) -> str:
+    """Of a shard's key, with the sex. Raises BadInput."""
     parts = key.split("-")
     if len(parts) != 4:
         raise BadInput(f"{key} names no group: keys of {SHARDS}-*.tar are ff-GROUP-SEX-NUMBER.")
@@ -126,20 +127,20 @@ def false_match_rates(embeddings: FloatArray, groups: Sequence[str], taus: Seque
     """embeddings: float32[N, D], unit rows, each of another person; groups: N names; taus: distances, 0 to 2 -> one
     entry for each, in this order. Raises BadInput where a group has one image, or all images are of one group.
     """
-    names, group_of = np.unique(np.asarray(groups), return_inverse=True)
-    counts = np.bincount(group_of)
+    names, number_of = np.unique(np.asarray(groups), return_inverse=True)
+    counts = np.bincount(number_of)
     if len(names) < 2 or counts.min() < FEWEST_IMAGES:
         raise BadInput(
             f"Rates by group take two groups or more of {FEWEST_IMAGES} images or more each; here are "
             f"{', '.join(f'{name}: {count}' for name, count in zip(names, counts, strict=True))}."
         )
     pairs, distances = pairs_within(embeddings, max(taus))
-    same = group_of[pairs[:, 0]] == group_of[pairs[:, 1]]
+    same = number_of[pairs[:, 0]] == number_of[pairs[:, 1]]
     found = []
     for tau in taus:
         matching = distances <= tau
         rates = [
-            _rate(str(name), np.flatnonzero(group_of == number), pairs[matching & same])
+            _rate(str(name), np.flatnonzero(number_of == number), pairs[matching & same])
             for number, name in enumerate(names)
         ]
         total = _pairs_of(len(embeddings))
