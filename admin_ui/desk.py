@@ -97,7 +97,7 @@ class FrontDesk:
             if seen.applied is None:
                 return False
             refused = seen.applied.refused_topic == "roster" and seen.applied.refused not in PASSING
-            news = seen.reports > self.publisher.reports(door)
+            news = seen.report > self.publisher.report(door)
             return seen.applied.generation >= generation or (refused and news)
 
         self.link.wait_until(settled, timeout_s)
@@ -111,7 +111,7 @@ class FrontDesk:
             seen = self.link.presence(door)
             if seen.applied is None:
                 return False
-            news = seen.reports > self.publisher.reports(door)
+            news = seen.report > self.publisher.report(door)
             # An older one is refused until the list has come that allows the way back.
             refused = seen.applied.refused_topic == "model" and seen.applied.refused not in ("", "older_version")
             return seen.applied.encoder_id == encoder_id or (refused and news)

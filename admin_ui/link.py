@@ -6,6 +6,7 @@ goes to one worker (intake.py), so that a slow disk never costs the connection.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import threading
@@ -94,6 +95,8 @@ class PageLink:
         self._desk = desk
         self._clock = clock
         self._doors: dict[str, Presence] = {}
+        # Goes on when the doors are forgotten: whoever remembers a number waits for a larger one.
+        self._reports = itertools.count(1)
         self._changed = threading.Condition()
         self._answers: dict[str, Answer | None] = {}
         self._unknown: set[str] = set()
@@ -272,7 +275,8 @@ class PageLink:
         with self._changed:
             seen = self._doors.setdefault(topics.door, Presence())
             seen.applied = applied
-            seen.reports += 1
+            if not message.retained:  # that may be from before anything was sent
+                seen.report = next(self._reports)
             self._changed.notify_all()
 
     def _keep_events(self, messages: Sequence[Incoming]) -> None:

@@ -17,8 +17,8 @@ class Presence:
     health: Health | None = None
     lock: str = STATE_UNKNOWN
     applied: Applied | None = None
-    reports: int = 0
-    """How many times it said what it runs."""
+    report: int = 0
+    """The number of its latest word on what it runs, among all that this process has heard said; 0: none yet."""
     challenge: str = ""
     challenge_at: float = float("-inf")
     """Monotonic seconds; a retained challenge, from any time, does not count."""

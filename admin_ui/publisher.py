@@ -51,7 +51,8 @@ class Publisher:
         """Door -> the list that was sent in this term. A door that was revoked and made anew begins at list 1 again."""
         self._models: dict[str, tuple[datetime, str]] = {}
         """Door -> since when there is one of that name, and the encoder whose bundle was the last one sent."""
-        self._reports: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+        """Door -> the number of its latest report when it was last sent something."""
 
     def start(self) -> None:
         """Begin to publish for others where this is the process that does."""
@@ -65,9 +66,9 @@ class Publisher:
         with self._sending:
             self._leave()
 
-    def reports(self, door: str) -> int:
-        """How often the door had reported when it was last sent something."""
-        return self._reports.get(door, 0)
+    def report(self, door: str) -> int:
+        """The number of the door's latest report when it was last sent something; any larger one is of after that."""
+        return self._before.get(door, 0)
 
     def send(self, doors: Iterable[str], *, model: bool = False) -> tuple[DoorNews, ...]:
         """Publish each door's newest list, and before it the bundle of its encoder where `model` says so: that even if
@@ -103,7 +104,7 @@ class Publisher:
             mine = self._publishes()
             row, encoder_id = self._read(door)
             if self._link.connected and not mine:
-                self._reports[door] = self._link.presence(door).reports
+                self._before[door] = self._link.presence(door).report
                 left = f"List {row.generation} of {door} is left to the page's process that publishes."
                 return DoorNews(door, row.generation, sent=True, sentence=left)
             already = self._lists.get(door) == _list_of(row) and not (model and self._model_wanted(row, encoder_id))
@@ -123,7 +124,7 @@ class Publisher:
 
     def _publish(self, row: DoorRow, encoder_id: str) -> bool:
         """The bundle of this encoder, where there is one, and then the list."""
-        self._reports[row.name] = self._link.presence(row.name).reports
+        self._before[row.name] = self._link.presence(row.name).report
         return (not encoder_id or self._send_model(row, encoder_id)) and self._send_list(row)
 
     def _send_list(self, row: DoorRow) -> bool:
@@ -146,7 +147,7 @@ class Publisher:
         return runs != encoder_id and self._models.get(row.name) != (row.created, encoder_id)
 
     def _model_wanted(self, row: DoorRow, encoder_id: str) -> bool:
-        silent = self._link.presence(row.name).reports == self.reports(row.name)
+        silent = self._link.presence(row.name).report == self.report(row.name)
         return not silent or self._models.get(row.name) != (row.created, encoder_id)
 
     def _publishes(self) -> bool:

@@ -6,8 +6,8 @@ import pytest
 
 from admin_ui.link import LEAVES
 from firmware_config.broker import Incoming
-from firmware_config.messages import ONLINE, Challenge, Health, encode
-from tests.admin_ui.silent_desk import SilentDesk, hear, page_link
+from firmware_config.messages import ONLINE, Applied, Challenge, Health, encode
+from tests.admin_ui.silent_desk import TOPICS, SilentDesk, hear, page_link
 
 HEALTH = encode(Health(software="0.2.0", lock="LOCKED"))
 BEAT = encode(Challenge(challenge="ab" * 16))
@@ -24,6 +24,20 @@ def test_a_cleared_topic_takes_back_its_own_word_and_no_other() -> None:
     assert seen.challenge == "ab" * 16
     assert seen.health is None
     assert seen.lock == "unknown"
+
+
+def test_a_report_after_a_gap_is_a_later_one_than_all_before_it() -> None:
+    link, runs = page_link(), encode(Applied(generation=1, encoder_id="0" * 64, model_version="1.0.0"))
+    said, kept = (Incoming(TOPICS["applied"], runs, retained) for retained in (False, True))
+    for _ in range(3):
+        link._take_applied(TOPICS, said)
+    before = link.presence("front").report
+    link._connected()
+    link._take_applied(TOPICS, kept)
+    assert link.presence("front").applied is not None
+    assert link.presence("front").report == 0, "what the broker kept is from any time"
+    link._take_applied(TOPICS, said)
+    assert link.presence("front").report > before
 
 
 def test_a_last_will_is_believed() -> None:

@@ -70,7 +70,7 @@ class Site:
 
     def hear(self, wire: Wire, generation: int, encoder: str = OLD) -> None:
         """The door says what it runs."""
-        wire.presence("front").reports += 1
+        wire.presence("front").report += 1
         with self.store.write() as session:
             find_door(session, "front").applied = {"generation": generation, "encoder_id": encoder}
 
@@ -250,11 +250,11 @@ def test_the_bundle_that_the_broker_keeps_is_the_one_in_force(site: Site, wire: 
         assert wire.news() == [f"front model {encoder}", f"front roster {generation}"]
 
 
-def test_reports_are_counted_from_what_was_sent(site: Site, wire: Wire, publisher: Publisher) -> None:
-    assert publisher.reports("front") == 0
+def test_a_report_is_news_after_what_was_sent_and_not_before(site: Site, wire: Wire, publisher: Publisher) -> None:
+    assert publisher.report("front") == 0
     site.save(2)
     publisher.send(["front"])
-    assert publisher.reports("front") == 1
+    assert publisher.report("front") == 1
     site.hear(wire, 2)
     publisher.send(["front"])
-    assert publisher.reports("front") == 1, "nothing was sent"
+    assert publisher.report("front") == 1, "nothing was sent"
