@@ -82,7 +82,7 @@ lint: $(TEST)/ready
 # Three lanes of about a length, for a test mostly waits: for containers, Home Assistant, a browser, a broken wire.
 # The browser's tests run together: their building has a page, a door and a Chromium that work for as long as it stands.
 ASIDE := nspawn or homeassistant or fuzz or postgres or browser
-BESIDE := tests/trainer tests/benchmarks tests/device tests/replay
+BESIDE := tests/trainer tests/device
 
 ifeq ($(strip $(ARGS)),)
 test: lint
