@@ -24,7 +24,7 @@ TEST := .venv-test
 BENCH := .venv-bench
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export ORT_DISABLE_TELEMETRY := 1
-# Containers often have it. Programs start in half of the time where compiled modules are kept: page 7.3 s, then 3.7 s.
+# Containers often have it. Programs start in half of the time where compiled modules are kept: page 7.2 s, then 3.6 s.
 unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from firmware_config.calibration import Calibration, Histogram, OperatingPoint
 from firmware_config.errors import BadInput
 from firmware_config.face import MAX_DISTANCE, FloatArray
-from trainer.measuring.intervals import BOOTSTRAPS
+from trainer.measuring.intervals import BOOTSTRAPS, drawn
 from trainer.measuring.metrics import across_distances, all_distances
 
 RATES: Final = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -86,12 +86,7 @@ def calibrate(
     ways = 1 if probes is None else 2
     points = _points(tail, genuine, owners, images, np.ones(people), ways)
     random = np.random.default_rng(seed)
-    resampled = [
-        _points(
-            tail, genuine, owners, images, np.bincount(random.integers(people, size=people), minlength=people), ways
-        )
-        for _ in range(BOOTSTRAPS)
-    ]
+    resampled = [_points(tail, genuine, owners, images, drawn(random, people), ways) for _ in range(BOOTSTRAPS)]
     low, high = np.percentile(np.array(resampled), [2.5, 97.5], axis=0)
     return Calibration(
         genuine=histogram(genuine),

@@ -3,7 +3,7 @@
 At a door most people may be of one group, and there a threshold that was made with everybody is looser, or stricter,
 than it says. Grother, Ngan and Hanaoka 2019 (NIST IR 8280) call this the false match rate's differential. Misses have
 one, too; they are not measured here, since they take several images of a person and FairFace has one. It shows all
-ages, and small children are alike to face encoders: for adults its rates are upper bounds.
+ages, and small children are alike to face encoders: among adults alone it happens less often.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from firmware_config.errors import BadInput
 from firmware_config.face import FloatArray
 from trainer.images.shards import find_shards, read_shards
 from trainer.measuring import figures
-from trainer.measuring.intervals import BOOTSTRAPS, Interval
+from trainer.measuring.intervals import BOOTSTRAPS, Interval, drawn
 from trainer.measuring.metrics import across_distances
 from trainer.measuring.trial import embed_all
 
@@ -91,8 +91,8 @@ def by_group(bundle: bytes, folder: Path) -> dict[str, Any]:
 def lines(result: dict[str, Any]) -> list[str]:
     """What `by_group` found, a sentence for each threshold."""
     return [
-        f"At tau {at['tau']:.3f}, for FMR {at['wanted']:g}, {at['fmr']:.1e} of {at['pairs']:,} pairs match; "
-        f"by group, with 95 %: {', '.join(map(_in_words, at['groups']))}."
+        f"At tau {at['tau']:.3f}, for FMR {_percent(at['wanted'])}, {_percent(at['fmr'])} of {at['pairs']:,} pairs "
+        f"match; by group, with 95 %: {', '.join(map(_in_words, at['groups']))}."
         for at in result["at"]
     ]
 
@@ -112,7 +112,11 @@ def plots(result: dict[str, Any]) -> list[Figure]:
 
 def _in_words(rate: dict[str, Any]) -> str:
     low, high = rate["interval"]
-    return f"{rate['group']} {rate['fmr']:.1e} ({low:.1e} to {high:.1e})"
+    return f"{rate['group']} {_percent(rate['fmr'])} ({_percent(low)} to {_percent(high)})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
 
 
 def group_of(key: str) -> str:
@@ -175,7 +179,7 @@ def _by_image(matching: Pairs, images: int, seed: int = 0) -> Interval:
     first, second = matching.T
     rates = np.full(BOOTSTRAPS, np.nan)
     for number in range(BOOTSTRAPS):
-        copies = np.bincount(random.integers(images, size=images), minlength=images).astype(np.float64)
+        copies = drawn(random, images).astype(np.float64)
         # An image drawn twice is no pair with itself; where one was drawn every time, there is none.
         if pairs := (copies.sum() ** 2 - (copies**2).sum()) / 2:
             rates[number] = (copies[first] * copies[second]).sum() / pairs

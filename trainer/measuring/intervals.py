@@ -16,6 +16,11 @@ Interval = tuple[float, float]
 """Its 2.5 and 97.5 % ends."""
 
 
+def drawn(random: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
+    """One resample with replacement: how often each of `count` people is in it, int64[count]."""
+    return np.bincount(random.integers(count, size=count), minlength=count)
+
+
 def by_identity(
     distances: FloatArray,
     same: npt.NDArray[np.bool_],
@@ -37,7 +42,7 @@ def by_identity(
     count = int(people.max()) + 1
     found = np.empty((resamples, 1 + len(rates)))
     for row in found:
-        copies = np.bincount(random.integers(count, size=count), minlength=count).astype(np.float64)
+        copies = drawn(random, count).astype(np.float64)
         weights = np.where(genuine, copies[first], copies[first] * copies[second])
         row[:] = weighted_rates(weights, genuine, rates)
     low, high = np.nanpercentile(found, [2.5, 97.5], axis=0)

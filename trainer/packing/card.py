@@ -102,7 +102,7 @@ def groups_card(found: dict[str, Any], taught_on: bool) -> str:
 ## Groups
 Share of the pairs of strangers of one group that match: {found["images"]} images of FairFace, nearly all of another
 person{seen}. Where the people at a door are of one group, its row is nearer to the truth than
-the rate that a threshold was made for. Small children, who are alike, are among them: upper bounds for adults.
+the rate that a threshold was made for. Small children, who are alike, are among them: adults alone match less often.
 
 | group, sex | images | {" | ".join(f"tau for {at['wanted']:g}" for at in found["at"])} |
 |---|---|{"---|" * len(each)}
