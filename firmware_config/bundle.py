@@ -36,6 +36,7 @@ QUALITY: Final = "quality.onnx"
 HALF: Final = "encoder-fp16.onnx"
 OPTIONAL: Final = (QUALITY, HALF)
 SIGNATURE: Final = "signature"
+NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 MAX_GOLDEN: Final = 64
 GOLDEN_FILES: Final = ("inputs.npy", "outputs.npy")
@@ -59,7 +60,7 @@ class Manifest(Message):
     """manifest.json."""
 
     format: int = Field(default=1, ge=1, le=1)
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    name: str = Field(pattern=NAME_PATTERN)
     version: str = Field(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")
     encoder_id: str = Field(pattern=r"^[0-9a-f]{64}$")
     """sha256 of encoder.onnx."""

@@ -21,6 +21,10 @@ FIXED_SIDES: Final = {"tutorial": 100, "koch": 105}
 """Those that take one size only, pixels."""
 
 
+DRAWN: Final = ("mnist", "omniglot")
+"""Sources of drawings, whose validation is by alphabets and not by people."""
+
+
 class Network(Part):
     """Which network. `width` and `stem` are MobileFaceNet's, `blocks` and `widths` FusedFaceNet's, `towers` the
     tutorial's, `dropout` the tutorial's and EdgeNet's, `strides` to `outputs` EdgeNet's."""
@@ -81,6 +85,17 @@ class Data(Part):
     """How many drawings of each of MNIST's digits."""
     centred: bool = True
     """Drawings are brought to one size and place first."""
+
+    @model_validator(mode="after")
+    def _validates(self) -> Data:
+        if self.validation_people == 1:
+            raise ValueError("one person alone shows no impostors: say validation_people = 2 or more, or 0 for none")
+        return self
+
+    @property
+    def validates(self) -> bool:
+        """Whether anybody is kept to validate on."""
+        return bool(self.held_out if self.source in DRAWN else self.validation_people)
 
 
 class Whitening(Part):
@@ -209,6 +224,9 @@ class Config(Part):
             raise ValueError(f"{self.network.kind} takes images of {side} pixels: say pixels = {side} in every stage")
         if self.network.towers == 2 and any(stage.sampler != "pairs" for stage in self.stage):
             raise ValueError("two towers learn from pairs: every stage's sampler must be pairs")
+        if self.early_stop is not None and not self.data.validates:
+            kept = "held_out alphabets" if self.data.source in DRAWN else "validation_people = 2 or more"
+            raise ValueError(f"[early_stop] goes by people who validate: say {kept} in [data], or leave it out")
         return self
 
 

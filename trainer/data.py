@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +18,9 @@ from firmware_config.errors import BadInput, BadState
 from firmware_config.face import CROP_SIZE, ImageArray
 
 IntArray = npt.NDArray[np.int64]
+
+KEYS_SHOWN: Final = 16
+"""Of a fingerprint's characters, in a calibration that says whose images made it."""
 
 SHARD_SIZE: Final = 128
 """Side of a crop in the shards, pixels: the door's 112 and 8 more on every side."""
@@ -42,7 +46,7 @@ class Faces:
 
     def fingerprint(self) -> str:
         """sha256 over the keys: which images, in which order. Pixels are the shards' own affair."""
-        return hashlib.sha256("\n".join(self.keys).encode()).hexdigest()
+        return fingerprint(self.keys)
 
     def take(self, rows: IntArray) -> Faces:
         """The images at these rows, with identities numbered anew from 0 in the order of their old numbers."""
@@ -52,6 +56,11 @@ class Faces:
     def centre(self) -> ImageArray:
         """What a door would have cut out of each: uint8[M, 112, 112, 3]. A view, nothing is copied."""
         return self.pixels[:, BORDER : BORDER + CROP_SIZE, BORDER : BORDER + CROP_SIZE]
+
+
+def fingerprint(keys: Iterable[str]) -> str:
+    """sha256 over keys, in their order. A name that is not UTF-8 counts with its bytes as they are on the disk."""
+    return hashlib.sha256("\n".join(keys).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True)

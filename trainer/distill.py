@@ -1,26 +1,21 @@
-"""Teachers teach a student: the loop, its workers, and a checkpoint that a stopped run goes on from."""
+"""Teachers teach a student: the loop, and what its workers do."""
 
 from __future__ import annotations
 
 import copy
-import io
-import json
 import math
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from torch import nn
 
-from firmware_config.errors import BadInput, BadState
-from firmware_config.files import write_atomic
+from firmware_config.errors import BadInput, DiskFault
 from firmware_config.flag import Flag
 from trainer import data
 from trainer.config import Config, Distillation
@@ -33,43 +28,13 @@ from trainer.teaching.kept import KeptLessons
 from trainer.teaching.lessons import Lessons, TurnedLessons, order
 from trainer.teaching.live import LiveLessons
 from trainer.teaching.old_space import CompatibleLessons, homes, load_old
+from trainer.teaching.school import NoNumber, School, Worker, resume, save
 from trainer.teaching.teachers import load_teacher
-from trainer.train import CHECKPOINT, LOG, stop_signals, validate
+from trainer.train import stop_signals, validate
 
 STEPS_BETWEEN_LINES: Final = 50
 LOOK_S: Final = 1.0
 """Between two looks at how far the workers are."""
-
-
-@dataclass
-class Worker:
-    """One copy of the student with its optimisers. The lock is held during a step, so that nothing half done is
-    saved."""
-
-    number: int
-    student: nn.Module
-    optimisers: list[torch.optim.Optimizer]
-    step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-@dataclass
-class School:
-    """All that a stopped run needs to go on."""
-
-    config: Config
-    plan: Distillation
-    images: str
-    """Fingerprint of the training crops."""
-    inherited: list[str]
-    """What the weights were trained on that it began with."""
-    result: nn.Module
-    """Takes the centre's weights when they are wanted."""
-    centre: Centre
-    workers: list[Worker]
-    steps: int
-    """Of each worker, altogether."""
 
 
 def distill(
@@ -82,8 +47,9 @@ def distill(
 ) -> School:
     """Teaches, or goes on with, the run kept in `folder`.
 
-    Raises BadInput for a configuration without teachers, BadState when the folder is of another run, LostLink when a
-    teacher cannot be fetched. Ctrl-C and SIGTERM save and raise KeyboardInterrupt. Hinton, Vinyals, Dean 2015.
+    Raises BadInput for a configuration without teachers or one that does not learn, BadState when the folder is of
+    another run, DiskFault when the end cannot be written, LostLink when a teacher cannot be fetched. Ctrl-C and SIGTERM
+    save and raise KeyboardInterrupt. Hinton, Vinyals, Dean 2015.
     """
     if config.distill is None:
         raise BadInput(f"{config.name} has stages and no teachers: use `latchkey-trainer train`.")
@@ -108,13 +74,14 @@ def distill(
                     said = first.step
                     say(line_of(school))
                 if time.monotonic() - saved > config.checkpoint_minutes * 60:
-                    save(school, folder)
+                    save_on_the_way(school, folder, say)
                     saved = time.monotonic()
         finally:
             stopped = stop.is_set()
             stop.set()
             wait(running)
-            save(school, folder)
+            if not any(isinstance(each.exception(), NoNumber) for each in running):
+                save(school, folder)
     for each in running:
         each.result()
     if stopped:
@@ -168,7 +135,7 @@ def build_school(config: Config, plan: Distillation, training: data.Faces) -> Sc
 
 
 def learn(school: School, worker: Worker, lessons: Lessons, stop: Flag) -> None:
-    """One worker's steps, until all are done or `stop` is set."""
+    """One worker's steps, until all are done or `stop` is set. Raises NoNumber."""
     config, plan = school.config, school.plan
     device = device_of(plan)
     kind = PRECISIONS.get(config.precision, torch.bfloat16 if device.type == "cuda" else torch.float32)
@@ -191,11 +158,17 @@ def learn(school: School, worker: Worker, lessons: Lessons, stop: Flag) -> None:
             with torch.autocast(device.type, kind, enabled=kind.itemsize < 4):
                 rows_made = worker.student(images)
             loss = regression(nn.functional.normalize(rows_made.float()), targets)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise NoNumber(
+                    f"The loss of step {worker.step + 1} is no number any more. Lower rate and rate_rest in "
+                    f"{config.name}'s [distill], or raise warmup_steps; what was saved before is kept."
+                )
             loss.backward()  # type: ignore[no-untyped-call]
             for optimiser in worker.optimisers:
                 optimiser.step()
             worker.step += 1
-            worker.history.append({"step": worker.step, "worker": worker.number, "loss": float(loss.detach())})
+            worker.history.append({"step": worker.step, "worker": worker.number, "loss": value})
             if worker.step % plan.sync == 0 or worker.step == school.steps:
                 school.centre.meet(worker.student)
 
@@ -212,59 +185,9 @@ def line_of(school: School) -> str:
     return f"step {first.step}/{school.steps} loss {sum(recent) / len(recent):.3f}"
 
 
-def save(school: School, folder: Path) -> None:
-    """Checkpoint and log, each replaced whole. Workers wait for it between two steps."""
-    locked = [worker.lock for worker in school.workers]
-    for lock in locked:
-        lock.acquire()
+def save_on_the_way(school: School, folder: Path, say: Callable[[str], None]) -> None:
+    """A full disk is said and no end of the training: there may be room again before that."""
     try:
-        school.centre.give(school.result)
-        state: dict[str, Any] = {
-            "config": school.config.model_dump(mode="json"),
-            "images": school.images,
-            "inherited": school.inherited,
-            "network": school.result.state_dict(),
-            "step": school.workers[0].step,
-            "workers": [
-                {
-                    "student": worker.student.state_dict(),
-                    "optimisers": [optimiser.state_dict() for optimiser in worker.optimisers],
-                    "step": worker.step,
-                    "history": worker.history,
-                }
-                for worker in school.workers
-            ],
-        }
-        stream = io.BytesIO()
-        torch.save(state, stream)
-    finally:
-        for lock in locked:
-            lock.release()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / CHECKPOINT, stream.getvalue(), 0o644)
-    lines = [json.dumps(entry) + "\n" for worker in state["workers"] for entry in worker["history"]]
-    write_atomic(folder / LOG, "".join(lines).encode(), 0o644)
-
-
-def resume(school: School, folder: Path) -> None:
-    """Puts every worker where it was. Raises BadState when the folder's run has other settings, crops or workers."""
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    kept = Config.model_validate(state["config"])
-    old = kept.distill.old if kept.distill else None
-    same = (kept.network, kept.data, kept.seed, kept.teacher, old, state["images"], len(state["workers"]))
-    config, plan = school.config, school.plan
-    if same != (config.network, config.data, config.seed, config.teacher, plan.old, school.images, plan.workers):
-        raise BadState(
-            f"{path} was made from another network, split, teacher, older encoder or images. Choose another --out "
-            "folder."
-        )
-    school.result.load_state_dict(state["network"])
-    school.centre = Centre(school.result, school.plan.workers)
-    for worker, was in zip(school.workers, state["workers"], strict=True):
-        worker.student.load_state_dict(was["student"])
-        for optimiser, memory in zip(worker.optimisers, was["optimisers"], strict=True):
-            optimiser.load_state_dict(memory)
-        worker.step, worker.history = int(was["step"]), list(was["history"])
+        save(school, folder)
+    except DiskFault as fault:
+        say(str(fault))

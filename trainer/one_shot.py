@@ -12,7 +12,7 @@ from firmware_config.face import FloatArray, ImageArray
 from trainer.data import IntArray
 from trainer.images.handwriting import as_seen
 from trainer.images.omniglot import LakeRun, read_background, read_lake_runs
-from trainer.images.sources import load_faces
+from trainer.images.sources import load_strangers
 from trainer.measuring.judge import Judge, load_judge
 from trainer.measuring.metrics import PairTable, equal_error_rate, true_accept_rate
 
@@ -99,7 +99,7 @@ def judge_run(run: Path, folder: Path, cache_dir: Path | None = None, views: int
             result["drawn_runs"] = {"runs": len(drawn), **_share(drawn)}
         each = lake_accuracy(judge, read_lake_runs(folder), size)
         return result | {"lake_runs": {"runs": len(each), "ways": 20, **_share(each), "each": [float(x) for x in each]}}
-    faces, split = load_faces(config, folder, cache_dir)
+    faces, split = load_strangers(config, judge.trained.images, folder, cache_dir)
     strangers = faces.take(split.validation)
     if not len(strangers):
         raise BadInput(f"The run {run} keeps nobody to test on: its validation_people is 0.")

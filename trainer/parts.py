@@ -77,6 +77,15 @@ class Stage(Part):
     """Batches an epoch; 0: about as many as there are images for."""
     loss: tuple[Loss, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _has_people(self) -> Stage:
+        if self.sampler == "people" and self.batch < self.images_each:
+            raise ValueError(
+                f"a batch of {self.batch} has nobody with {self.images_each} images in it: say batch = "
+                f"{2 * self.images_each} or more, or a smaller images_each"
+            )
+        return self
+
 
 Share = Annotated[float, Field(ge=0, le=1)]
 """Of the images, by chance."""

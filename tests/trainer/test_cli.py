@@ -17,11 +17,12 @@ from firmware_config.bundle import BundleRefused, read_bundle
 from firmware_config.compatible import CrossCalibration
 from firmware_config.face import ImageArray
 from firmware_config.keys import SigningKey, VerifyKey
+from tests.makers import toy_bundle
 from trainer import train
 from trainer.cli import main
 from trainer.config import Config
 from trainer.measuring import calibrate
-from trainer.packing import bundling, gate
+from trainer.packing import assembling, gate
 
 
 def _sentence(capsys: pytest.CaptureFixture[str]) -> str:
@@ -71,6 +72,44 @@ def test_keygen_keeps_the_private_half_private_and_never_overwrites(
     assert path.read_bytes() == before
 
 
+def test_a_key_is_asked_for_by_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = tmp_path / "some.latchkey"
+    bundle.write_bytes(toy_bundle())
+    assert main(["keygen", str(tmp_path / "release.key")]) == 0
+    assert main(["sign", str(bundle), "--key", str(tmp_path / "release.pub")]) == 2
+    assert "is the public half" in _sentence(capsys)
+    assert main(["sign", str(bundle), "--key", str(tmp_path / "gone.key")]) == 2
+    assert "keygen" in _sentence(capsys)
+    assert main(["inspect", str(bundle), "--trust", str(tmp_path / "gone.pub")]) == 2
+    assert "keygen" in _sentence(capsys)
+
+
+@pytest.mark.parametrize(("command", "file"), [("train", "door.toml"), ("distill", "own-people.toml")])
+def test_a_configuration_for_the_other_command_is_told_before_the_images_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, file: str
+) -> None:
+    config = Path(__file__).parents[2] / "trainer/configs" / file
+    assert main([command, str(config), "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert f"use `latchkey-trainer {'distill' if command == 'train' else 'train'}`" in _sentence(capsys)
+
+
+def test_a_place_that_takes_no_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["keygen", str(tmp_path / "file" / "release.key")]) == 2
+    assert _sentence(capsys).startswith(f"latchkey-trainer: {tmp_path / 'file'}")
+
+
+def test_a_folder_that_may_not_be_written_is_told_by_the_name_that_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(dir: Path, prefix: str) -> tuple[int, str]:  # noqa: A002 - as tempfile has it
+        raise PermissionError(13, "Permission denied", str(dir / f"{prefix}a1b2c3d4"))
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    assert main(["keygen", str(tmp_path / "release.key")]) == 2
+    assert _sentence(capsys) == f"latchkey-trainer: {tmp_path / 'release.key'}: Permission denied."
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)  # it trains, and bundles four times: a minute of a processor that it shares with two lanes
 def test_from_a_run_to_a_signed_bundle(
@@ -103,7 +142,7 @@ def test_from_a_run_to_a_signed_bundle(
     assert not bundle.exists()
     monkeypatch.setattr(gate, "MOST_LOST", 1.0)
     # Measured in tests/trainer/packing/test_half.py: a processor takes long for fp16.
-    monkeypatch.setattr(bundling, "check_half", lambda *_: 0.01)
+    monkeypatch.setattr(assembling, "check_half", lambda *_: 0.01)
     assert main([*arguments, "--half", "--data", str(shard_folder)]) == 0, capsys.readouterr().err
     trusted = [VerifyKey.load(tmp_path / "release.pub")]
     with pytest.raises(BundleRefused, match="not signed"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from hashlib import sha256
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -80,3 +83,11 @@ def test_an_epoch_of_shuffled_rows_has_each_once() -> None:
 def test_too_few_people_for_a_batch_is_a_sentence(ask: object) -> None:
     with pytest.raises(BadInput):
         next(ask(np.array([0])))  # type: ignore[operator]
+
+
+def test_a_fingerprint_counts_names_as_their_bytes() -> None:
+    def of(*names: bytes) -> str:
+        keys = tuple(os.fsdecode(name) for name in names)
+        return data.Faces(np.zeros((len(keys), 1, 1, 1), np.uint8), np.arange(len(keys)), keys).fingerprint()
+
+    assert of(b"Jos\xe9/1.webp", "José/1.webp".encode()) == sha256(b"Jos\xe9/1.webp\nJos\xc3\xa9/1.webp").hexdigest()

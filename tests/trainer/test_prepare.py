@@ -31,6 +31,24 @@ def test_style_without_frames_is_a_sentence(tmp_path: Path, capsys: pytest.Captu
     assert "no frame of a camera" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("beta", ["0.5", "0", "nan"])
+def test_a_share_of_frequencies_that_is_none_is_a_sentence(
+    beta: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dim_frames(tmp_path, 1)
+    arguments = ["style", "--frames", str(tmp_path), "--out", str(tmp_path / "style.png"), "--beta", beta]
+    assert main(arguments) == 2
+    assert f"--beta {float(beta)} will not do: input should be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", ["0", "-1"])
+def test_aligning_by_nobody_is_a_sentence(workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ana").mkdir()
+    (tmp_path / "ana" / "1.jpg").touch()
+    assert main(["align", str(tmp_path), str(tmp_path / "crops"), "--workers", workers]) == 2
+    assert "--workers counts from 1" in capsys.readouterr().err
+
+
 def test_bench_data_counts_crops_a_second(
     shard_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,8 @@ def _train(args: argparse.Namespace) -> None:
         if args.seed < 0:
             raise BadInput("--seed counts from 0.")
         settings = settings.model_copy(update={"seed": args.seed})
+    if not settings.stage:  # said before the images are read, which takes minutes
+        raise BadInput(f"{args.config} has teachers and no stages: use `latchkey-trainer distill`.")
     out = args.out or Path("runs") / settings.name
     with world.open_world() as here:
         faces, split = train.load_faces(settings, args.data, args.cache)
@@ -30,6 +32,8 @@ def _distill(args: argparse.Namespace) -> None:
     from trainer import config, distill, train  # noqa: PLC0415
 
     settings = config.load(args.config)
+    if settings.distill is None:
+        raise BadInput(f"{args.config} has stages and no teachers: use `latchkey-trainer train`.")
     faces, split = train.load_faces(settings, args.data, args.cache)
     out = args.out or Path("runs") / settings.name
     distill.distill(settings, faces, split, out, lambda line: print(line, flush=True), args.cache)

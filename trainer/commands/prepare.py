@@ -7,6 +7,9 @@ import json
 import os
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from firmware_config.errors import BadInput
 from firmware_config.files import write_atomic
 from trainer.commands.shared import PUBLIC, Jobs, cache, where
 
@@ -14,6 +17,8 @@ from trainer.commands.shared import PUBLIC, Jobs, cache, where
 def _align(args: argparse.Namespace) -> None:
     from trainer.images import aligning  # noqa: PLC0415  # torch and OpenCV take seconds; --help should not
 
+    if args.workers < 1:
+        raise BadInput(f"--workers counts from 1; {args.workers} would align nothing.")
     done = aligning.align_folder(args.source, args.target, args.workers, args.cache)
     print(done.sentence())
     if args.shards:
@@ -26,7 +31,11 @@ def _style(args: argparse.Namespace) -> None:
     from trainer.images.style import read_style  # noqa: PLC0415
     from trainer.parts import Style  # noqa: PLC0415
 
-    camera = read_style(Style(frames=str(args.frames), share=1.0, beta=args.beta), style_picture.SIDE, 3)
+    try:
+        style = Style(frames=str(args.frames), share=1.0, beta=args.beta)
+    except ValidationError as error:
+        raise BadInput(f"--beta {args.beta} will not do: {error.errors()[0]['msg'].lower()}.") from error
+    camera = read_style(style, style_picture.SIDE, 3)
     write_atomic(args.out, style_picture.before_and_after(camera, args.frames, args.cache), PUBLIC)
     print(f"{args.out}: {len(camera.amplitudes)} frames read, {camera.skipped} left out as they show nothing.")
 
@@ -56,7 +65,9 @@ def add(jobs: Jobs) -> None:
 
     job = jobs.add_parser("style", help="faces before and after they take a camera's look, as a picture")
     job.add_argument("--frames", type=Path, required=True, help="folder of the camera's pictures, of whatever")
-    job.add_argument("--beta", type=float, default=0.03, help="share of the frequencies (default: %(default)s)")
+    job.add_argument(
+        "--beta", type=float, default=0.03, help="share of the frequencies, at most 0.25 (default: %(default)s)"
+    )
     job.add_argument("--out", type=Path, required=True, help="a PNG file")
     cache(job)
     job.set_defaults(do=_style)

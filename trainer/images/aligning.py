@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import signal
 import tarfile
@@ -33,6 +34,8 @@ UNREADABLE: Final = "unreadable.txt"
 LOOKS_PX: Final = (320, 960)
 """Long sides that a photo is looked at: as at the door, and, when that finds nobody, as in a group photo."""
 CROPS_EACH_SHARD: Final = 10_000
+SHARD: Final = re.compile(r"faces-\d{2,}\.tar")
+"""The names that `write_shards` gives."""
 PUBLIC: Final = 0o644
 
 Outcome = Literal["crop", "crop of several", "no face", "unreadable"]
@@ -99,14 +102,22 @@ def align_folder(source: Path, target: Path, workers: int, cache_dir: Path | Non
 
 def photographs(source: Path) -> Iterator[tuple[Path, Path]]:
     """Each photograph below source/PERSON, and where its crop goes: PERSON/NAME.webp. By name."""
-    for person in sorted(path for path in source.iterdir() if path.is_dir()) if source.is_dir() else []:
-        taken: Counter[str] = Counter()
+    for person in people_in(source) if source.is_dir() else []:
+        taken: set[str] = set()
         for photo in sorted(path for path in person.rglob("*") if path.suffix.lower() in PICTURES):
             # Shards cut a name at its first dot.
             name = re.sub(r"[^\w-]+", "_", str(photo.relative_to(person).with_suffix("")))
-            taken[name] += 1
-            unlike = name if taken[name] == 1 else f"{name}_{taken[name]}"
+            unlike, number = name, 1
+            while unlike in taken:
+                number += 1
+                unlike = f"{name}_{number}"
+            taken.add(unlike)
             yield photo, Path(person.name) / f"{unlike}.webp"
+
+
+def people_in(folder: Path) -> list[Path]:
+    """The folders of people, by name. Hidden ones are programs' own, and nobody's."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def crop_of(image: ImageArray, detector: Detector) -> tuple[ImageArray, int] | None:
@@ -127,9 +138,10 @@ def crop_of(image: ImageArray, detector: Detector) -> tuple[ImageArray, int] | N
 def write_shards(crops: Path, target: Path, seed: int = 0) -> list[Path]:
     """The crops below `crops`, a folder for each person, as WebDataset shards faces-00.tar and on, shuffled.
 
-    Keys are PERSON-NUMBER with numbers for both; people.txt says who is who. Raises BadInput without crops.
+    Keys are PERSON-NUMBER with numbers for both; people.txt says who is who. Shards of an earlier time go first: there
+    the same number may be somebody else. Raises BadInput without crops.
     """
-    people = sorted(path for path in crops.iterdir() if path.is_dir() and any(path.glob("*.webp")))
+    people = [person for person in people_in(crops) if any(person.glob("*.webp"))]
     named = [
         (f"p{who:05d}-{number:06d}", file)
         for who, person in enumerate(people)
@@ -138,6 +150,9 @@ def write_shards(crops: Path, target: Path, seed: int = 0) -> list[Path]:
     if not named:
         raise BadInput(f"There are no crops in {crops} to make shards of.")
     order = np.random.default_rng(seed).permutation(len(named))
+    for old in target.glob("faces-*.tar"):
+        if SHARD.fullmatch(old.name):
+            old.unlink()
     written = []
     for shard, start in enumerate(range(0, len(order), CROPS_EACH_SHARD)):
         stream = io.BytesIO()
@@ -152,7 +167,7 @@ def write_shards(crops: Path, target: Path, seed: int = 0) -> list[Path]:
         write_atomic(path, stream.getvalue(), PUBLIC)
         written.append(path)
     lines = "".join(f"p{who:05d} {person.name}\n" for who, person in enumerate(people))
-    write_atomic(target / "people.txt", lines.encode(), PUBLIC)
+    write_atomic(target / "people.txt", os.fsencode(lines), PUBLIC)
     return written
 
 
@@ -187,9 +202,10 @@ def _crop(photo: Path, crop: Path) -> Outcome:
 
 
 def _listed(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+    return os.fsdecode(path.read_bytes()).splitlines() if path.exists() else []
 
 
 def _keep_lists(target: Path, result: Aligned) -> None:
     for name, lines in ((NO_FACE, result.no_face), (UNREADABLE, result.unreadable)):
-        write_atomic(target / name, "".join(f"{line}\n" for line in sorted(lines)).encode(), PUBLIC)
+        # Names stand there as they do on the disk, also those that are not UTF-8.
+        write_atomic(target / name, os.fsencode("".join(f"{line}\n" for line in sorted(lines))), PUBLIC)

@@ -7,6 +7,7 @@ import logging
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Final
 
@@ -64,9 +65,16 @@ def read_shards(addresses: Sequence[str], limit: int | None = None) -> Faces:
     An authority of one's own is trusted by curl's variable CURL_CA_BUNDLE.
     Keys are `ca-IDENTITY-NUMBER` or `ff-GROUP-SEX-NUMBER`. Rows come sorted by key, so that a seed means the
     same split however the shards were shuffled. `limit` stops after so many images. An image that cannot be read is
-    left out and counted in the log. Raises BadInput for a shard that is cut short, LostLink for one that does not come.
+    left out and counted in the log. Raises BadInput for a shard that is cut short and for a key that is there twice,
+    LostLink for a shard that does not come.
     """
     encoded = sorted(_samples([each for address in addresses for each in expand_urls(address)], limit))
+    for (key, _), (following, _) in pairwise(encoded):
+        if key == following:
+            raise BadInput(
+                f"The key {key} is twice in the shards {', '.join(addresses)}: they may be of two makings, where it is "
+                "two people. Leave the older ones out, or write all anew with `latchkey-trainer align --shards`."
+            )
     crops = np.empty((len(encoded), SHARD_SIZE, SHARD_SIZE, 3), dtype=np.uint8)
     keys: list[str] = []
     for key, data in encoded:
@@ -121,6 +129,12 @@ class _Watched(io.RawIOBase):
             pass
 
 
+def read_keys(addresses: Sequence[str], limit: int | None = None) -> tuple[str, ...]:
+    """The keys of what `read_shards` would give, whose pixels nobody keeps. Errors as there."""
+    encoded = _samples([each for address in addresses for each in expand_urls(address)], limit)
+    return tuple(sorted(key for key, data in encoded if _decoded(data) is not None))
+
+
 def _samples(addresses: Sequence[str], limit: int | None) -> Iterator[tuple[str, bytes]]:
     left = limit
     for address in addresses:
@@ -148,6 +162,9 @@ def _shard(address: str) -> Iterator[tuple[str, bytes]]:
                 raise BadInput(f"The shard {address} is cut short. Fetch it again.")
     except tarfile.TarError as error:
         raise BadInput(f"The shard {address} is cut short or no tar file ({error.args[0]}). Fetch it again.") from error
+    except ValueError as error:  # how webdataset refuses a name that comes twice in a row, naming it first
+        name = str(error.args[0]).split(": ")[0]
+        raise BadInput(f"{name} is twice in the shard {address}. Write it anew.") from error
     except OSError as error:
         raise LostLink(f"The shard {address} did not come: {_why(address, opened, error)}.") from error
 

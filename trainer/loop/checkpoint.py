@@ -6,6 +6,8 @@ import io
 import json
 import pickle
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -55,15 +57,39 @@ def save(config: Config, training: data.Faces, run: Run, folder: Path) -> None:
     }
     stream = io.BytesIO()
     torch.save(state, stream)
-    log = "".join(json.dumps(line) + "\n" for line in run.history).encode()
+    write(folder, stream.getvalue(), run.history, run.step)
+
+
+def write(folder: Path, checkpoint: bytes, history: list[dict[str, float]], step: int) -> None:
+    """Both files of a run, each replaced whole. Raises DiskFault; the old ones are then as they were."""
+    log = "".join(json.dumps(line) + "\n" for line in history).encode()
     try:
-        write_atomic(folder / CHECKPOINT, stream.getvalue(), 0o644)
+        write_atomic(folder / CHECKPOINT, checkpoint, 0o644)
         write_atomic(folder / LOG, log, 0o644)
     except OSError as error:
         raise DiskFault(
-            f"The checkpoint of step {run.step} cannot be written to {folder} ({error.strerror}); an older one there "
+            f"The checkpoint of step {step} cannot be written to {folder} ({error.strerror}); an older one there "
             "is whole. Make room, and the same command goes on from that."
         ) from error
+
+
+@contextmanager
+def refuse_damaged(path: Path) -> Iterator[None]:
+    """Around the reading of a checkpoint: raises BadState for whatever torch and pydantic make of a damaged one."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise BadState(
+            f"{path} is not a whole checkpoint of this version ({fault_of(error)}). Choose another --out folder."
+        ) from error
+
+
+def recall(optimiser: torch.optim.Optimizer, memory: dict[str, Any]) -> None:
+    """Gives it the momenta of a saved one. Its settings stay the configuration's: decay may be changed on the way."""
+    settings = [{key: value for key, value in each.items() if key != "params"} for each in optimiser.param_groups]
+    optimiser.load_state_dict(memory)
+    for group, own in zip(optimiser.param_groups, settings, strict=True):
+        group.update(own)
 
 
 def resume(config: Config, training: data.Faces, folder: Path, world: World = ALONE) -> Run | None:
@@ -71,16 +97,12 @@ def resume(config: Config, training: data.Faces, folder: Path, world: World = AL
     path = folder / CHECKPOINT
     if not path.exists():
         return None
-    try:
+    with refuse_damaged(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
         kept = Config.model_validate(state["config"])
         # Stages may be changed on the way, say to end sooner; what the weights mean may not.
         weights, heads = state["weights"], state.get("head_weights", state["heads"])
         same = (*meaning(kept), state["images"]) == (*meaning(config), training.fingerprint())
-    except UNREADABLE as error:
-        raise BadState(
-            f"{path} is not a whole checkpoint of this version ({fault_of(error)}). Choose another --out folder."
-        ) from error
     if not same:
         raise BadState(
             f"{path} was made from another network, start, split, images, optimiser or losses. Choose another --out "
@@ -91,7 +113,7 @@ def resume(config: Config, training: data.Faces, folder: Path, world: World = AL
     if run.average is not None:
         run.average.load_state_dict(state["average"])
     run.heads.load_state_dict(heads)
-    run.optimiser.load_state_dict(state["optimiser"])
+    recall(run.optimiser, state["optimiser"])
     run.scaler.load_state_dict(state["scaler"])
     run.inherited = list(state.get("inherited", ()))  # a run of before this was noted began with nothing
     run.best = Best(**state["best"]) if state["best"] is not None else None

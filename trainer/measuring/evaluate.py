@@ -40,7 +40,7 @@ def bundle_trial(bundle: bytes, protocol: str, folder: Path, cache_dir: Path | N
         return lfw_trial(encoder, folder, cache_dir, grey=True)
     if protocol == "att":
         return att_trial(encoder, cache_dir)
-    raise BadInput(f"A bundle has no protocol {protocol!r}; there are lfw, lfw-grey, att and identification.")
+    raise BadInput(f"A bundle has no protocol {protocol!r}; there are lfw, lfw-grey, att, identification and groups.")
 
 
 def verification(trial: Trial, tau: float | None = None) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from trainer.images.sources import load_faces
+from firmware_config.errors import BadInput
+from trainer.images.sources import load_strangers
 from trainer.loop.checkpoint import LOG
 from trainer.loop.trained import load_trained
 from trainer.measuring.trial import Embed, Trial, embed_all
@@ -21,13 +22,14 @@ def run_embed(run: Path) -> Embed:
 def held_out_trial(run: Path, folder: Path, cache_dir: Path | None = None) -> Trial:
     """All pairs of the validation people of a run's own split.
 
-    Raises BadInput when there is no checkpoint or no data, LostLink when that cannot be fetched.
+    Raises BadInput when there is no checkpoint or no data, BadState when the data is not the run's, LostLink when it
+    cannot be fetched.
     """
     trained = load_trained(run)
-    # Unnamed images are for training only and would only take memory.
-    settings = trained.config.model_copy(update={"data": trained.config.data.model_copy(update={"unnamed_images": 0})})
-    faces, split = load_faces(settings, folder, cache_dir)
+    faces, split = load_strangers(trained.config, trained.images, folder, cache_dir)
     strangers = faces.take(split.validation)
+    if not len(strangers):
+        raise BadInput(f"The run {run} keeps nobody to test on: its validation_people is 0.")
     pictures = strangers.centre() if trained.config.network.for_door else strangers.pixels
     return Trial(
         "held-out",

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-import platform
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from hashlib import sha256
 from typing import Any, Final
 
 import numpy as np
-import torch
 
 from device.embed import Encoder
-from firmware_config.bundle import HALF, QUALITY, Bundle, Golden, Manifest, golden_bytes, pack_bundle, read_bundle
-from firmware_config.compatible import part_name
+from firmware_config.bundle import NAME_PATTERN, QUALITY, Bundle, pack_bundle, read_bundle
 from firmware_config.errors import BadInput
 from trainer import data, export
 from trainer.loop.trained import Trained
-from trainer.measuring.calibrate import calibrate
 from trainer.measuring.metrics import equal_error_rate, pair_table, true_accept_rate
 from trainer.measuring.trial import embed_all
 from trainer.packing import gate
+from trainer.packing.assembling import Made, Origin, assemble, source_of
 from trainer.packing.card import model_card
-from trainer.packing.compatible import Earlier, check_older, prove
-from trainer.packing.half import check_half, half_of
+from trainer.packing.compatible import Earlier, check_older
 from trainer.packing.refit import refit
 from trainer.terms import licence, sources, terms
 
@@ -36,7 +32,10 @@ REFIT_CROPS: Final = 4096
 
 
 def scores(encoder: Encoder, faces: data.Faces) -> dict[str, float]:
-    """EER and TAR at FMR 1e-2 and 1e-3 over all pairs, through the door's code."""
+    """EER and TAR at FMR 1e-2 and 1e-3 over all pairs, through the door's code. Raises BadInput for less than two
+    people."""
+    if faces.people < 2:
+        raise BadInput(f"There are {faces.people} people to validate with, and two are a pair: set validation_people.")
     table = pair_table(embed_all(encoder.embed, faces.centre()), faces.identities)
     return {
         "eer": equal_error_rate(table.genuine, table.impostor),
@@ -97,59 +96,31 @@ def make_bundle(
     )
     gate.check_int8(*tars)
 
-    named = faces.take(split.calibration).people
-    note = f"; {named} labels, of which some are one person by what the teachers say" * (calibrating.people < named)
-    several = int((np.bincount(calibrating.identities) >= 2).sum())
-    calibration = calibrate(
-        embed_all(encoder.embed, calibrating.centre()),
-        calibrating.identities,
-        f"{len(calibrating)} crops of {calibrating.people} identities, {several} of them with two or more images, none "
-        f"trained on ({terms(trained.config)}); keys' sha256 {calibrating.fingerprint()[:16]}{note}",
-    )
-    if calibration.doubt:
-        say(calibration.doubt)
     same = [Earlier(bundle, bundle.manifest.training.get("images") == trained.images) for bundle in older]
-    # One crop at a time, as the door will: a batch may round differently in the last bit.
-    golden = Golden(inputs, np.concatenate([encoder.embed(each[None]) for each in inputs]))
-    variant = half_of(full) if half else None
-    off = 0.0
-    if variant is not None:
-        off = check_half(Encoder(variant, threads=2), encoder, golden, calibrating, calibration, say)
-    proofs = [prove(each, encoder, calibrating, calibration.source, say) for each in same]
-    manifest = Manifest(
-        name=name,
-        version=version,
-        encoder_id=sha256(onnx).hexdigest(),
-        created=datetime.now(timezone.utc).replace(microsecond=0),
-        trained_on=sources(trained.config, trained.inherited),
-        licence=licence(trained.config, trained.inherited),
-        training={
-            "config": trained.config.model_dump(mode="json"),
-            "step": trained.step,
-            "mirrored": mirrored,
-            "images": trained.images,
-            "code": trained.code,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "validation": kept,
-            "results": results,
-        },
-        half_off=off,
-        compatible_with=[proof.templates for proof in proofs],
+    return assemble(
+        Made(onnx, full),
+        calibrating,
+        source_of(calibrating, faces.take(split.calibration).people, f"none trained on ({terms(trained.config)})"),
+        Origin(
+            name,
+            version,
+            sources(trained.config, trained.inherited),
+            licence(trained.config, trained.inherited),
+            {
+                "config": trained.config.model_dump(mode="json"),
+                "step": trained.step,
+                "mirrored": mirrored,
+                "images": trained.images,
+                "code": trained.code,
+                "validation": kept,
+                "results": results,
+            },
+        ),
+        say,
+        quality,
+        same,
+        half,
     )
-    parts = {
-        "manifest.json": manifest.model_dump_json(indent=1).encode(),
-        "encoder.onnx": onnx,
-        "calibration.json": calibration.model_dump_json().encode(),
-        "golden.npz": golden_bytes(golden),
-        "MODEL_CARD.md": model_card(manifest, calibration, proofs).encode(),
-        **{part_name(proof.templates): proof.model_dump_json().encode() for proof in proofs},
-    }
-    if quality is not None:
-        parts[QUALITY] = quality
-    if variant is not None:
-        parts[HALF] = variant
-    return pack_bundle(parts, None)
 
 
 def with_quality(data: bytes, quality: bytes, found: dict[str, Any], version: str) -> bytes:
@@ -175,9 +146,18 @@ def with_quality(data: bytes, quality: bytes, found: dict[str, Any], version: st
     return pack_bundle(parts, None)
 
 
+def check_label(name: str, version: str) -> None:
+    """What a manifest would refuse is said before anything is exported. Raises BadInput."""
+    version_key(version)
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise BadInput(
+            f"A bundle's --name is lower-case letters, digits and . _ - after one of the first; not {name!r}."
+        )
+
+
 def version_key(version: str) -> tuple[int, ...]:
     """ "0.3.0" -> (0, 3, 0). Raises BadInput."""
     numbers = version.split(".")
-    if len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
+    if len(numbers) != 3 or not all(number.isdecimal() and len(number) <= 5 for number in numbers):
         raise BadInput(f"A version is three numbers, as 0.3.0; not {version!r}.")
     return tuple(int(number) for number in numbers)

@@ -13,6 +13,10 @@ from firmware_config.compatible import CrossCalibration
 TAUGHT: Final = (
     "Nothing of a teacher is in it: the network learned to say of these images what a teacher says of them.\n"
 )
+ADOPTED: Final = (
+    "It is that encoder as it was published; no weight was changed. Whom its makers trained it on is not known here: "
+    "people of CelebA and LFW, who are famous, may be among them, which flatters what is measured on them.\n"
+)
 BY_GROUP: Final = "how often strangers of one group match is said below, misses were not measured by group."
 NOT_BY_GROUP: Final = "they have not been measured by group for this version."
 CELEBA_FAULTS: Final = "CelebA shows celebrities, mostly young and light-skinned, and some of its labels are wrong.\n"
@@ -31,14 +35,16 @@ def model_card(manifest: Manifest, calibration: Calibration, proofs: Sequence[Cr
     evaluations = "\n".join(
         f"- {name}: `{json.dumps(value)}`" for name, value in sorted(results.items()) if value not in groups
     )
-    taught = TAUGHT if manifest.training["config"]["teacher"] else ""
+    adopted = "adopted" in manifest.training
+    inside, trained = ("float32", "not") if adopted else ("int8", "neither trained on nor")
+    taught = TAUGHT if manifest.training["config"]["teacher"] else ADOPTED if adopted else ""
     taught_on = any("FairFace" in each for each in manifest.trained_on)
     warning = f"**{said}**\n\n" if (said := calibration.doubt) else ""
     faults = CELEBA_FAULTS if "CelebA" in manifest.licence else ""
     mirrored = " It looks at each crop and at its mirror image." if manifest.training.get("mirrored") else ""
     return f"""# {manifest.name} {manifest.version}
 
-A face encoder for one door: uint8[N, 112, 112, 3] RGB crops -> float32[N, 128], unit length, int8 inside.{mirrored}
+A face encoder for one door: uint8[N, 112, 112, 3] RGB crops -> float32[N, 128], unit length, {inside} inside.{mirrored}
 Encoder {manifest.encoder_id}.
 
 ## Use
@@ -57,7 +63,7 @@ Trained on {"; on ".join(manifest.trained_on)}. {manifest.licence}.
 |---|---|---|---|
 {points}
 
-On validation identities, neither trained on nor calibrated with:
+On validation identities, {trained} calibrated with:
 
 | | EER | TAR at FMR 1e-2 | TAR at FMR 1e-3 |
 |---|---|---|---|

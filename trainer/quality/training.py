@@ -79,7 +79,14 @@ def _people_of(bundle: Bundle, folder: Path) -> tuple[data.Faces, data.Split]:
             "The bundle does not say how its people were split, so nobody is known to be a stranger."
         ) from error
     faces = read_shards(find_shards(folder, prefix))
-    return faces, data.split_people(faces.identities, seed, *people)
+    split = data.split_people(faces.identities, seed, *people)
+    # The split is drawn anew: who calibrated then says whether it is the same.
+    if faces.take(split.calibration).fingerprint()[: data.KEYS_SHOWN] not in bundle.calibration.source:
+        raise BadInput(
+            f"The people in {folder} are not those whom the bundle was calibrated with, so nobody is known to be a "
+            "stranger to its encoder. Name the shards that it was made from with --data."
+        )
+    return faces, split
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""An ONNX face encoder as a torch module, for a GPU: onnxruntime's build for one is a package of its own, and the
-teachers' files need a dozen operators."""
+"""An ONNX face encoder as a torch module: for a GPU, since onnxruntime's build for one is a package of its own, and for
+a door's own graph around it. The teachers' files need a dozen operators."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ class OnnxNetwork(nn.Module):
         unknown = sorted({node.op_type for node in graph.node} - {*OPERATORS, "Constant"})
         if unknown:
             raise BadInput(
-                f'{what} has operators not known here: {", ".join(unknown)}. Take lessons = "kept", which need no GPU.'
+                f'{what} has operators not known here: {", ".join(unknown)}. It can teach with lessons = "kept", but '
+                "neither on a GPU nor be adopted."
             )
         self._steps: list[tuple[str, list[str], str, Attributes]] = []
         self._places: dict[str, str] = {}

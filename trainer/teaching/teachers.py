@@ -35,15 +35,37 @@ TORCH_TEACHERS: Final[dict[str, Callable[[Path | None], nn.Module]]] = {
 CPU: Final = torch.device("cpu")
 
 
+class OwnPixels(nn.Module):
+    """The door's crop as a teacher wants it: its size, its order of colours, its range.
+
+    images: float32[N, 3, 112, 112] RGB, 0 to 255 -> float32[N, 3, S, S].
+    """
+
+    def __init__(self, file: TeacherFile) -> None:
+        super().__init__()
+        self.file = file
+        self.mean, self.deviation = (
+            nn.Buffer(torch.tensor(v).reshape(1, 3, 1, 1)) for v in (file.mean, file.deviation)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As the class says."""
+        if self.file.size != images.shape[-1]:
+            side = (self.file.size, self.file.size)
+            images = functional.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
+        if self.file.order == "bgr":
+            images = images.flip(1)
+        wanted: Tensor = (images - self.mean) / self.deviation
+        return wanted
+
+
 class Teacher:
     """One teacher at work."""
 
     def __init__(self, file: TeacherFile, engine: Engine, device: torch.device = CPU) -> None:
         self.file = file
         self._engine = engine
-        self._mean, self._deviation = (
-            torch.tensor(v, device=device).reshape(1, 3, 1, 1) for v in (file.mean, file.deviation)
-        )
+        self._pixels = OwnPixels(file).to(device)
         self.numbers = self.rows(torch.full((1, 3, CROP_SIZE, CROP_SIZE), 127.0, device=device)).shape[1]
         """Of its embedding."""
 
@@ -52,12 +74,7 @@ class Teacher:
 
         Raises BadState when it does not answer in rows.
         """
-        if self.file.size != images.shape[-1]:
-            side = (self.file.size, self.file.size)
-            images = functional.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
-        if self.file.order == "bgr":
-            images = images.flip(1)
-        rows = self._engine((images - self._mean) / self._deviation)
+        rows = self._engine(self._pixels(images))
         lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
         if rows.shape[1] < 2 or not bool(torch.all(torch.isfinite(lengths) & (lengths > 0))):
             raise BadState(f"The teacher {self.file.name} gave no embedding for some crop.")
@@ -80,11 +97,14 @@ def load_teacher(
     what = f"The teacher {file.name}"
     if device.type == "cpu":
         return Teacher(file, open_engine(model_of(file, cache_dir), threads, what))
+    return Teacher(file, OnTorch(network_of(file, cache_dir), device), device)
+
+
+def network_of(file: TeacherFile, cache_dir: Path | None = None) -> nn.Module:
+    """The teacher as a torch module of its own pixels. Errors as above."""
     if file.asset in TORCH_TEACHERS:
-        network = TORCH_TEACHERS[file.asset](cache_dir)
-    else:
-        network = OnnxNetwork(model_of(file, cache_dir), what)
-    return Teacher(file, OnTorch(network, device), device)
+        return TORCH_TEACHERS[file.asset](cache_dir)
+    return OnnxNetwork(model_of(file, cache_dir), f"The teacher {file.name}")
 
 
 def model_of(file: TeacherFile, cache_dir: Path | None = None) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -110,3 +111,55 @@ def test_a_full_disk_is_a_sentence(
     monkeypatch.setattr(aligning, "_detector", detector)
     with pytest.raises(DiskFault, match="the same command goes on"):
         aligning._crop(tmp_path / "photo.png", tmp_path / "crops" / "photo.webp")
+
+
+def test_no_two_photos_of_a_person_become_one_crop(tmp_path: Path) -> None:
+    (tmp_path / "ana").mkdir()
+    for name in ("1.jpg", "1.png", "1_2.jpg", "1 2.jpg"):
+        (tmp_path / "ana" / name).touch()
+    crops = [str(crop) for _, crop in aligning.photographs(tmp_path)]
+    assert len(set(crops)) == 4
+    assert {"ana/1.webp", "ana/1_2.webp"} < set(crops)
+
+
+def test_hidden_folders_are_no_people(att: dict[int, list[ImageArray]], tmp_path: Path) -> None:
+    for person in ("ana", ".Trash-1000"):
+        (tmp_path / person).mkdir()
+        cv2.imwrite(str(tmp_path / person / "1.webp"), att[1][0])
+    assert [crop.parent.name for _, crop in aligning.photographs(tmp_path)] == ["ana"]
+    aligning.write_shards(tmp_path, tmp_path)
+    assert (tmp_path / "people.txt").read_text() == "p00000 ana\n"
+
+
+def test_names_that_are_not_utf_8(att: dict[int, list[ImageArray]], tmp_path: Path) -> None:
+    source, target = tmp_path / "photos", tmp_path / "crops"
+    person = source / os.fsdecode(b"Jos\xe9")
+    person.mkdir(parents=True)
+    (person / os.fsdecode(b"caf\xe9.png")).touch()
+    (person / "1.png").write_bytes(cv2.imencode(".png", att[1][0])[1].tobytes())
+    for found in (1, 0):
+        done = aligning.align_folder(source, target, 1)
+        assert (done.found["crop"], done.already) == (found, 1 - found)
+        assert (target / "unreadable.txt").read_bytes() == b"Jos\xe9/caf\xe9.png\n"
+    aligning.write_shards(target, target)
+    assert (target / "people.txt").read_bytes() == b"p00000 Jos\xe9\n"
+
+
+def test_shards_written_again_are_of_those_who_are_there_now(
+    att: dict[int, list[ImageArray]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aligning, "CROPS_EACH_SHARD", 4)
+    for person in (1, 2, 3):
+        (tmp_path / str(person)).mkdir()
+        for number in range(3):
+            crop = cv2.resize(att[person][number], (128, 128))
+            cv2.imwrite(str(tmp_path / str(person) / f"{number}.webp"), crop)
+    (tmp_path / "faces-of-others-00.tar").touch()
+    assert len(aligning.write_shards(tmp_path, tmp_path)) == 3
+    for crop in (tmp_path / "1").iterdir():
+        crop.unlink()  # the first person has left
+    written = aligning.write_shards(tmp_path, tmp_path)
+    assert sorted(tmp_path.glob("faces-*.tar")) == [*written, tmp_path / "faces-of-others-00.tar"]
+    faces = read_shards([str(path) for path in written])
+    assert (len(faces), faces.people) == (6, 2)
+    assert (tmp_path / "people.txt").read_text() == "p00000 2\np00001 3\n"

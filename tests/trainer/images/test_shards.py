@@ -90,3 +90,17 @@ def test_shards_come_from_a_command_as_from_a_file(shard_folder: Path) -> None:
 def test_shard_that_does_not_come_is_said(address: str) -> None:
     with pytest.raises((LostLink, BadInput), match=r"The shard .* (did not come|is cut short)"):
         read_shards([address])
+
+
+def test_key_that_is_there_twice_is_refused(shard_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other-00.tar"
+    with tarfile.open(shard_folder / "faces-celeba-01.tar") as archive, tarfile.open(other, "w") as copy:
+        entry = archive.getmembers()[3]
+        copy.addfile(entry, archive.extractfile(entry))
+    with pytest.raises(BadInput, match=rf"The key {entry.name.removesuffix('.webp')} is twice"):
+        read_shards([*find_shards(shard_folder, "faces-celeba"), str(other)])
+    with tarfile.open(other, "w") as copy:
+        for _ in range(2):
+            copy.addfile(tarfile.TarInfo("ana-1.webp"))
+    with pytest.raises(BadInput, match=r"ana-1\.webp is twice in the shard"):
+        read_shards([str(other)])

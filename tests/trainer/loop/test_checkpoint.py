@@ -125,3 +125,11 @@ def test_a_run_of_before_its_beginnings_were_noted_goes_on(six_people: Faces, tm
     torch.save(state, tmp_path / CHECKPOINT)
     again = train.train(config, six_people, SPLIT, tmp_path, quiet)
     assert (again.step, again.inherited) == (done.step, [])
+
+
+def test_the_weight_decay_is_what_the_file_says_now(six_people: Faces, tmp_path: Path) -> None:
+    training = six_people.take(SPLIT.train)
+    checkpoint.save(small_config(), training, build_run(small_config(), training), tmp_path)
+    went_on = checkpoint.resume(small_config(weight_decay=0.25), training, tmp_path)
+    assert went_on is not None
+    assert [group["weight_decay"] for group in went_on.optimiser.param_groups] == [0.25, 0.0]

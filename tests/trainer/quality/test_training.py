@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +152,16 @@ def test_a_version_that_no_door_would_take_is_refused(version: str, says: str) -
 def test_a_bundle_that_does_not_name_its_people_gets_no_ranking(tmp_path: object) -> None:
     with pytest.raises(BadInput, match="how its people were split"):
         training.make_quality(_bundle_real(), tmp_path, 1)  # type: ignore[arg-type]
+
+
+def test_people_who_did_not_calibrate_are_no_strangers_for_a_ranking(shard_folder: Path) -> None:
+    parts = makers.bundle_parts(onnx=pixel_encoder())
+    manifest = json.loads(parts["manifest.json"])
+    people = {"calibration_people": 4, "validation_people": 2, "named": "faces-celeba"}
+    manifest["training"] = {"config": {"seed": 5, "data": people}}
+    bundle = bundling.pack_bundle(parts | {"manifest.json": json.dumps(manifest).encode()}, None)
+    with pytest.raises(BadInput, match="not those whom the bundle was calibrated with"):
+        training.make_quality(bundle, shard_folder, 1)
 
 
 def _bundle_real() -> bytes:

@@ -73,7 +73,7 @@ def test_torch_says_what_onnxruntime_says(made: bytes) -> None:
 
 
 def test_what_torch_is_not_taught_is_named() -> None:
-    with pytest.raises(BadInput, match=r"operators not known here: HardSwish\. Take lessons"):
+    with pytest.raises(BadInput, match=r"operators not known here: HardSwish\. It can teach with lessons"):
         OnnxNetwork(model(helper.make_node("HardSwish", ["pixels"], ["rows"])), "The teacher odd")
     uneven = model(helper.make_node("Conv", ["pixels", "w"], ["rows"], pads=[0, 0, 1, 1]))
     with pytest.raises(BadInput, match="same padding on opposite sides"):
