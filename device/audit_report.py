@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from device.audit import read, verify
+from device.door_toml import read_door_toml
 from device.ledger import Record, audit_key
 from device.proof import inspect
 from device.segments import segments
@@ -24,7 +25,6 @@ from firmware_config.chain import Head
 from firmware_config.errors import BadInput
 from firmware_config.keys import SecretKey
 from firmware_config.pairing import load_door as load_pairing
-from firmware_config.settings import load_door
 
 COLUMNS: Final = ("seq", "at", "kind", "outcome", "reason", "person_id", "distance", "by")
 """Of a CSV; `facts` has the rest as JSON, `hash` is the last."""
@@ -121,10 +121,12 @@ def _export(options: argparse.Namespace) -> int:
 
 def _source(options: argparse.Namespace) -> tuple[Path, SecretKey | None]:
     if options.folder is not None:
+        if not segments(options.folder):
+            raise BadInput(f"There is no audit in {options.folder}. A door's is {AUDIT_FOLDER} in its state folder.")
         return options.folder, audit_key(SecretKey.load(options.key)) if options.key else None
     if options.key is not None:
         raise BadInput("--key goes with --folder, for a copy; this door's own key comes from its pairing.")
-    settings = load_door(options.settings)
+    settings = read_door_toml(options.settings)
     return settings.state / AUDIT_FOLDER, audit_key(load_pairing(settings.pairing).door_key)
 
 

@@ -27,6 +27,13 @@ network camera, noticed within 1 s (DESIGN, 4; 0.9 left 0.02 s on a busy machine
 BAD_AFTER_S: Final = 0.5
 """Pictures that come, but repeat or are black, for so long: that much less patience is needed than with silence."""
 
+PICTURES_MISSED: Final = 2.5
+"""Both waits are at least so many pictures long: at one a second, no picture for 0.8 s is a camera that does well."""
+
+SLOWEST_FPS: Final = 1.0
+"""A camera may be silent for no longer than one of this rate: of a slower one each picture is a visit of its own
+(decide.py, VISIT_GAP_S), in which no second vote comes."""
+
 BLACK_BELOW: Final = 4.0
 """Mean of all pixels, 0 to 255: a covered lens gives 0 to 2, a room at night with a lit exit sign above 6."""
 
@@ -72,7 +79,10 @@ class Camera:
         self._frame: Frame | None = None
         self._sequence = 0
         self._doing, self._reason = "opening", f"The camera {source} is being opened."
+        self._logged = self._doing, self._reason
         self._fresh_at = time.monotonic()
+        slow_s = PICTURES_MISSED / max(settings.fps, SLOWEST_FPS)
+        self._lost_after_s, self._bad_after_s = max(LOST_AFTER_S, slow_s), max(BAD_AFTER_S, slow_s)
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
 
     def __enter__(self) -> Camera:
@@ -105,18 +115,22 @@ class Camera:
     def _look(self) -> tuple[str, str]:
         with self._changed:
             # By the reader's clock, not the thread's: a read that hangs must not hide that nothing comes.
-            silent_s = time.monotonic() - self._fresh_at
-            if self._doing == "ok" and silent_s > LOST_AFTER_S:
+            if self._doing == "ok" and time.monotonic() - self._fresh_at > self._lost_after_s:
                 return "lost", f"The camera {self._source} sends no picture; look at its cable and power."
-            if self._doing in ("frozen", "black") and silent_s <= BAD_AFTER_S:
+            if self._passing():
                 return "ok", ""
             return self._doing, self._reason
 
+    def _passing(self) -> bool:
+        """Pictures are bad, but not for long: a camera may send one twice, or each."""
+        return self._doing in ("frozen", "black") and time.monotonic() - self._fresh_at <= self._bad_after_s
+
     def _set(self, doing: str, reason: str = "") -> None:
         with self._changed:
-            if (doing, reason) != (self._doing, self._reason):
-                log.log(logging.INFO if doing in ("ok", "opening") else logging.WARNING, "%s %s", doing, reason)
             self._doing, self._reason = doing, reason
+            if (doing, reason) != self._logged and not self._passing():
+                log.log(logging.INFO if doing in ("ok", "opening") else logging.WARNING, "%s %s", doing, reason)
+                self._logged = doing, reason
 
     def _run(self) -> None:
         failures = 0
@@ -125,6 +139,8 @@ class Camera:
                 grabber = self._opener(self._source, self._settings)
             except (LostLink, BadInput) as error:
                 self._set("lost", str(error))
+            except Exception as error:  # noqa: BLE001 - a board short of processes or memory may have some later
+                self._set("lost", f"The camera {self._source} cannot be opened: {_in_words(error)}.")
             else:
                 before = self._sequence
                 self._watch(grabber)
@@ -152,7 +168,7 @@ class Camera:
                 previous = picture
             ended = "is gone; it is being reopened" if self._source.live else "has ended; it is played once"
         except Exception as error:  # noqa: BLE001 - no picture, no decision; a dead thread would never look again
-            ended = f"broke off: {str(error).rstrip('.')}"
+            ended = f"broke off: {_in_words(error)}"
         finally:
             grabber.release()
         self._set("lost", f"{'The camera' if self._source.live else 'The recording'} {self._source} {ended}.")
@@ -164,6 +180,11 @@ class Camera:
             self._frame = Frame(picture, taken, self._sequence, label, time.monotonic())
             self._fresh_at = taken
             self._changed.notify()
+
+
+def _in_words(error: Exception) -> str:
+    """Some have none."""
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def open_camera(settings: CameraSettings) -> Camera:

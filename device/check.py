@@ -14,17 +14,19 @@ from typing import Final
 
 from device.check_board import look_at_board, look_at_camera, look_at_runtime
 from device.check_kept import look_at_audit, look_at_key, look_at_roster, look_at_state
+from device.door_toml import read_door_toml
 from device.finding import Finding
 from firmware_config.assets import default_cache, known_assets
 from firmware_config.broker import Connection, Incoming
 from firmware_config.broker_tls import WARN_BEFORE, expiry
 from firmware_config.bundle import BundleRefused, read_bundle
 from firmware_config.errors import LatchkeyError
+from firmware_config.files import is_missing
 from firmware_config.messages import LockState
 from firmware_config.pairing import DoorPairing
 from firmware_config.pairing import load_door as load_pairing
 from firmware_config.schema import SettingsRefused
-from firmware_config.settings import DoorSettings, load_door
+from firmware_config.settings import DoorSettings
 
 __all__ = ["Finding", "check"]
 
@@ -38,7 +40,8 @@ def check(settings_path: Path) -> list[Finding]:
     try:
         settings = _settings(settings_path)
     except SettingsRefused as refused:
-        return [Finding("settings", False, problem, f"Mend it in {refused.path}.") for problem in refused.problems]
+        advice = "" if is_missing(settings_path) else f"Mend it in {refused.path}."
+        return [Finding("settings", False, problem, advice) for problem in refused.problems]
     findings = [Finding("settings", True, f"{settings_path} reads; board {settings.board}.")]
     findings += [_look("board", lambda: look_at_board(settings)), _look("state", lambda: look_at_state(settings))]
     detector = _look("detector", _detector)
@@ -64,7 +67,7 @@ def _settings(path: Path) -> DoorSettings:
     try:
         from device.outfit import load_settings  # noqa: PLC0415
     except ImportError:
-        return load_door(path)  # OpenCV is missing: the camera's line will say so
+        return read_door_toml(path)  # OpenCV is missing: the camera's line will say so
     return load_settings(path)
 
 

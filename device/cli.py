@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from device.audit_report import add_commands
+from device.door_toml import read_door_toml
 from device.memory import loading
-from firmware_config.errors import LatchkeyError
+from firmware_config.errors import BadState, LatchkeyError, os_sentence
 from firmware_config.flag import Flag
 from firmware_config.schema import SettingsRefused
-from firmware_config.settings import DoorSettings, load_door
+from firmware_config.settings import DoorSettings
 
 OK: Final = 0
 FAILED: Final = 1
@@ -106,9 +107,12 @@ def _settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1000")
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0 and at most 1000")
     return value
 
 
@@ -149,7 +153,7 @@ def _check(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     from device.replay import load_active, replay  # noqa: PLC0415
 
-    settings: DoorSettings | None = load_door(options.settings) if options.settings else None
+    settings: DoorSettings | None = read_door_toml(options.settings) if options.settings else None
     active = load_active(options.roster, options.model, settings)
     for line in replay(options.frames, active, options.fps):
         print(json.dumps(line.facts()) if options.json else line, flush=True)
@@ -159,7 +163,7 @@ def _replay(options: argparse.Namespace) -> int:
 def _profile(options: argparse.Namespace) -> int:
     from device.profile import profile  # noqa: PLC0415
 
-    settings = load_door(options.settings) if options.settings else DoorSettings()
+    settings = read_door_toml(options.settings) if options.settings else DoorSettings()
     if options.source is not None:
         settings = settings.model_copy(update={"camera": settings.camera.model_copy(update={"source": options.source})})
     print(profile(settings, options.seconds, options.people, options.model, options.chart))
@@ -191,5 +195,10 @@ def _lock(options: argparse.Namespace) -> int:
 def _fetch(_options: argparse.Namespace) -> int:
     from device.detector_file import detector_model  # noqa: PLC0415
 
-    print(detector_model())
+    try:
+        print(detector_model())
+    except OSError as error:
+        raise BadState(
+            f"The face detector cannot be kept: {os_sentence(error)} LATCHKEY_CACHE names a folder for it."
+        ) from error
     return OK

@@ -79,7 +79,7 @@ class ContactWatch:
 
     Rules:
     - opened while the bolt was let go (a grant, the page, Home Assistant, the exit button: `permit`, `exit`), or
-      within GRACE_S after: nothing to tell;
+      within GRACE_S after, also where it went back before its time (`end_permit`): nothing to tell;
     - opened at any other time: forced_open, until it is closed;
     - open for longer than `held_open_s`: held_open, until it is closed;
     - closed after any of these was told: door_closed; the same is told every ALARM_AGAIN_S at most;
@@ -113,6 +113,10 @@ class ContactWatch:
     def permit(self, hold_s: float, now: float) -> None:
         """The bolt was let go for hold_s seconds."""
         self._permit_until = max(self._permit_until, now + hold_s + GRACE_S)
+
+    def end_permit(self, now: float) -> None:
+        """The bolt was told to go back before its time."""
+        self._permit_until = min(self._permit_until, now + GRACE_S)
 
     def exit(self, now: float) -> None:
         """Somebody inside pressed the button; the lock has let the bolt go."""

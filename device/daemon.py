@@ -30,7 +30,7 @@ from device.lockset import Lockset, LocksetThread
 from device.lookout import Lookout
 from device.memory import Tidying
 from device.opening import Opened, Opener
-from device.outfit import Outfit, equip, load_settings
+from device.outfit import Outfit, equip, load_settings, until_a_start
 from device.sight import Recent, detail_of
 from device.stages import StageRing, after_look, before_look
 from firmware_config.errors import BadState
@@ -160,7 +160,10 @@ class Daemon:
 
     def _open(self, grant: Decision) -> Opened:
         begun = time.monotonic()
-        return Opened(self._opener.open(grant.hold_ms, grant.observed_at + FRESH_S), begun, time.monotonic())
+        opened = Opened(self._opener.open(grant.hold_ms, grant.observed_at + FRESH_S), begun, time.monotonic())
+        if opened.failed is not None:
+            self._decider.not_opened(grant.person_id, opened.handed)
+        return opened
 
     def _tell(self, decision: Decision, opened: Opened | None) -> None:
         scene, seen = self._recent[decision.sequence]
@@ -186,8 +189,8 @@ class Daemon:
         if self.reload.is_set():
             self.reload.clear()
             self._read_settings_again()
-        for _ in range(min(self._link.inbox.qsize(), MESSAGES_A_TURN)):
-            self._inbox.handle(self._link.inbox.get_nowait())
+        for message in self._link.inbox.some(MESSAGES_A_TURN):
+            self._inbox.handle(message)
         if self._wires is not None and not self._wires.alive:
             raise BadState("The lock's wires cannot be read any more; a fresh start may help.")
         self._link.beat()
@@ -247,7 +250,7 @@ class Daemon:
     def _start_link(self, started: ExitStack) -> None:
         house = HomeAssistant(self._link, self._holdings, self._journal, self._opener)
         self._inbox = Inbox(
-            *(self._link, self._holdings, self._journal, self._doorman, house, self._opener.open, self._adopt),
+            *(self._link, self._holdings, self._journal, house, self._opener.open, self._adopt),
             look=self._picture,
             face=self._glimpse.face,
         )
@@ -287,6 +290,6 @@ class Daemon:
                 self._camera = self._camera_open.enter_context(self._outfit.open_camera(fresh.camera))
                 self._start_decider()  # another camera counts its frames anew, and sees another scene
                 self._attention = Attention(fresh.runtime.idle_fps)
-            if fresh.model_copy(update={"camera": old.camera, "runtime": old.runtime}) != old:
-                log.warning("Only camera and runtime are read anew; the rest takes effect at the next start.")
+            for sentence in until_a_start(old, fresh):
+                log.warning("%s", sentence)
         self._notifier.ready("The settings were read again.")

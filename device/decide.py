@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
 from typing import Final, Literal, NamedTuple
 
 from device.guard import Guard, GuardState
 from device.match import Match
+from device.visit import ABOUT_SOMEBODY, JUDGED, Ballot, Observation, Visit, most_telling
 from firmware_config.face import Reason
 from firmware_config.roster import Person, Policy, Roster
+
+__all__ = ["FRESH_S", "Decider", "Decision", "Observation"]
 
 FRESH_S: Final = 0.5
 """Oldest frame that may open, seconds (DESIGN.md section 4): who was there half a second ago still is."""
@@ -29,28 +30,12 @@ A minute of near misses is then five of them: what `guard_misses` in `guard_wind
 QUALITY_PATIENCE_S: Final = 2.0
 """Frames that fail the quality gate refuse nobody for so long, seconds: that is how long walking up takes."""
 
+RETRY_S: Final = 1.0
+"""Whoever was granted, but the lock could not be told, is granted again after so long, seconds: a lock that is back is
+asked at once, and one that stays away is no record with every frame."""
+
 NO_ROSTER_WINDOW: Final = 5
 """Frames until a door without a roster says so; Policy's default window."""
-
-TELLING: Final = (Reason.LOCKED_DOWN, Reason.NOT_VALID_NOW, Reason.UNDER_GUARD, Reason.AMBIGUOUS, Reason.UNKNOWN_FACE)
-"""Reasons of a judged frame, the one that says most first: it decides between reasons met equally often."""
-
-ABOUT_SOMEBODY: Final = (Reason.GRANTED, *TELLING[:4])
-"""Reasons that are about one enrolled person, who is named with them."""
-
-
-class Observation(NamedTuple):
-    """What one frame showed.
-
-    captured_at: monotonic seconds. sequence: the camera's count. quality: None is good. match: None when nothing
-    was compared. face: False when nobody was seen.
-    """
-
-    captured_at: float
-    sequence: int
-    quality: Reason | None
-    match: Match | None
-    face: bool = True
 
 
 class Decision(NamedTuple):
@@ -70,30 +55,6 @@ class Decision(NamedTuple):
     sequence: int
 
 
-class _Ballot(NamedTuple):
-    """A frame with a face, and what it says by the rule in force. GRANTED is a vote for `match.person_id`."""
-
-    seen: Observation
-    stale: bool
-    says: Reason = Reason.STALE_FRAME
-
-    @property
-    def judged(self) -> bool:
-        return self.says in TELLING or self.says in (Reason.GRANTED, Reason.NO_ROSTER)
-
-
-@dataclass
-class _Visit:
-    began: float
-    last_face: float
-    ballots: list[_Ballot] = field(default_factory=list)
-    faces: int = 0
-    judged: int = 0
-    near: Counter[str] = field(default_factory=Counter)
-    granted: bool = False
-    denied: Reason | None = None
-
-
 class Decider:
     """Judges one door.
 
@@ -105,12 +66,13 @@ class Decider:
       frame must be one of them: then it opens;
     - each frame counts once: a sequence or a capture time that does not rise is as if it had not come;
     - a frame older than FRESH_S, or from the future, never opens;
-    - whoever was granted is not granted again for the cool-down;
+    - whoever was granted is not granted again for the cool-down, or for RETRY_S when nothing opened;
     - a visit ends when no face was seen for VISIT_GAP_S, or after VISIT_LIMIT_S. It is refused once, when n judged
-      frames hold no vote, or after QUALITY_PATIENCE_S, or at its end when k frames were judged. A grant may still
-      follow a refusal; no refusal follows a grant;
-    - a visit that ends refused as unknown, with k frames within tau + near_miss_band of one person, is a near miss of
-      theirs for the guard;
+      frames hold no vote, or after QUALITY_PATIENCE_S, or at its end when k frames were judged. If that was because it
+      could not be judged, it is refused once more, by what is judged after that. A grant may still follow a refusal;
+      no refusal follows a grant;
+    - a visit that ends refused, and not about somebody, with k frames within tau + near_miss_band of one person, is a
+      near miss of theirs for the guard;
     - no roster: everybody is refused.
     k of n is the binary integration by which radars confirm a target (Skolnik, Introduction to Radar Systems).
     """
@@ -119,7 +81,7 @@ class Decider:
         self._restored = guard or GuardState()
         self._guard: Guard | None = None
         self._guard_changed = False
-        self._visit: _Visit | None = None
+        self._visit: Visit | None = None
         self._granted_at: dict[str, float] = {}
         self._last_sequence: int | None = None
         self._last_captured = float("-inf")
@@ -135,6 +97,12 @@ class Decider:
     def guard_raised(self, now: float) -> bool:
         """True while tau is at its strict stop for somebody. now: monotonic seconds."""
         return self._guard_at(now).raised(now)
+
+    def not_opened(self, person_id: str, now: float) -> None:
+        """A grant of just now opened nothing: they are not kept waiting for the cool-down. now: monotonic seconds."""
+        if person_id in self._granted_at and self._roster is not None:
+            early = now + RETRY_S - self._roster.policy.cooldown_s
+            self._granted_at[person_id] = min(self._granted_at[person_id], early)
 
     def take_guard_change(self, now: float) -> GuardState | None:
         """What to save when the guard counted something since this was last asked, otherwise None."""
@@ -154,18 +122,18 @@ class Decider:
         refused = self._close_visit(seen.captured_at, now)
         if not seen.face:
             return refused
-        visit = self._visit = self._visit or _Visit(seen.captured_at, seen.captured_at)
+        visit = self._visit = self._visit or Visit(seen.captured_at, seen.captured_at)
         visit.last_face = seen.captured_at
         visit.faces += 1
         stale = not 0 <= now - seen.captured_at <= FRESH_S
         recent = [b for b in visit.ballots if seen.captured_at - b.seen.captured_at <= VOTE_SPAN_S]
-        recent = [*recent, _Ballot(seen, stale)][-self._window :]
+        recent = [*recent, Ballot(seen, stale)][-self._window :]
         # All anew: the guard, the hour or the roster may say otherwise than when the frame came.
-        visit.ballots = [_Ballot(b.seen, b.stale, self._says(b, now, wall)) for b in recent]
+        visit.ballots = [Ballot(b.seen, b.stale, self._says(b, now, wall)) for b in recent]
         newest = visit.ballots[-1]
         visit.judged += newest.judged
         if newest.judged and self._nearly(seen.match):
-            visit.near[_person(newest)] += 1
+            visit.near[newest.person_id] += 1
         granted = self._grant(visit, newest, now)
         # A refusal of the visit before goes first: one a step, and a grant never waits.
         return granted or refused or self._refuse(visit, seen.captured_at)
@@ -183,7 +151,7 @@ class Decider:
             self._guard = Guard(self._restored, now)
         return self._guard
 
-    def _says(self, ballot: _Ballot, now: float, wall: datetime) -> Reason:
+    def _says(self, ballot: Ballot, now: float, wall: datetime) -> Reason:
         if ballot.stale:
             return Reason.STALE_FRAME
         if ballot.seen.quality is not None:
@@ -208,11 +176,11 @@ class Decider:
             return Reason.NOT_VALID_NOW
         return Reason.LOCKED_DOWN if policy.locked_down else Reason.GRANTED
 
-    def _grant(self, visit: _Visit, newest: _Ballot, now: float) -> Decision | None:
+    def _grant(self, visit: Visit, newest: Ballot, now: float) -> Decision | None:
         if newest.says is not Reason.GRANTED or newest.seen.match is None or self._roster is None:
             return None
         person_id = newest.seen.match.person_id
-        votes = [b for b in visit.ballots if b.says is Reason.GRANTED and _person(b) == person_id]
+        votes = [b for b in visit.ballots if b.says is Reason.GRANTED and b.person_id == person_id]
         if len(votes) < self._needed:
             return None
         policy = self._roster.policy
@@ -225,30 +193,33 @@ class Decider:
         visit.ballots = []
         return self._decision("granted", Reason.GRANTED, newest, policy.hold_ms)
 
-    def _refuse(self, visit: _Visit, at: float) -> Decision | None:
-        if visit.granted or visit.denied is not None:
+    def _refuse(self, visit: Visit, at: float) -> Decision | None:
+        if visit.settled:
             return None
         full = len(visit.ballots) == self._window
         hopeless = full and all(b.judged and b.says is not Reason.GRANTED for b in visit.ballots)
-        patience_out = at - visit.began >= QUALITY_PATIENCE_S and visit.faces >= self._needed
+        waited = at - visit.began >= QUALITY_PATIENCE_S and visit.faces >= self._needed
+        patience_out = waited and visit.denied is None
         return self._denial(visit) if hopeless or patience_out else None
 
-    def _denial(self, visit: _Visit) -> Decision | None:
-        if not visit.ballots:
+    def _denial(self, visit: Visit) -> Decision | None:
+        reason = most_telling(visit.ballots) if visit.ballots else None
+        if reason is None or (visit.denied is not None and reason not in JUDGED):
             return None
-        visit.denied = _most_telling(visit.ballots)
-        fitting = [b for b in visit.ballots if b.says is visit.denied] or visit.ballots
-        return self._decision("denied", visit.denied, min(reversed(fitting), key=_distance), 0)
+        visit.denied = reason
+        fitting = [b for b in visit.ballots if b.says is reason] or visit.ballots
+        return self._decision("denied", reason, min(reversed(fitting), key=lambda ballot: ballot.distance), 0)
 
     def _close_visit(self, at: float, now: float) -> Decision | None:
-        """End the visit where it has ended, count it, and refuse it now when it was not yet."""
+        """End the visit where it has ended, count it, and refuse it now when what was judged in it was not yet."""
         visit = self._visit
         if visit is None or (at - visit.last_face <= VISIT_GAP_S and at - visit.began <= VISIT_LIMIT_S):
             return None
         self._visit = None
-        settled = visit.granted or visit.denied is not None or visit.judged < self._needed
+        settled = visit.settled or visit.judged < self._needed
         refused = None if settled else self._denial(visit)
-        if self._roster and visit.denied is Reason.UNKNOWN_FACE and not visit.granted:
+        # A refusal that is about somebody says who they are: no guess. All others, poor frames too, hide none.
+        if self._roster and not visit.granted and visit.denied not in (None, *ABOUT_SOMEBODY):
             for person_id in [who for who, frames in visit.near.items() if frames >= self._needed]:
                 self._guard_at(now).near_miss(person_id, self._roster.policy, now)
                 self._guard_changed = True
@@ -259,7 +230,7 @@ class Decider:
         return bool(policy and match and match.distance <= policy.tau + policy.near_miss_band)
 
     def _decision(
-        self, outcome: Literal["granted", "denied"], reason: Reason, ballot: _Ballot, hold_ms: int
+        self, outcome: Literal["granted", "denied"], reason: Reason, ballot: Ballot, hold_ms: int
     ) -> Decision:
         match = ballot.seen.match if ballot.judged else None
         named = match if reason in ABOUT_SOMEBODY else None
@@ -274,24 +245,3 @@ class Decider:
             observed_at=ballot.seen.captured_at,
             sequence=ballot.seen.sequence,
         )
-
-
-def _person(ballot: _Ballot) -> str:
-    return ballot.seen.match.person_id if ballot.seen.match is not None else ""
-
-
-def _distance(ballot: _Ballot) -> float:
-    return ballot.seen.match.distance if ballot.seen.match is not None else float("inf")
-
-
-def _most_telling(ballots: list[_Ballot]) -> Reason:
-    """The reason met most among judged frames; none judged: the newest frame's."""
-    judged = [b for b in ballots if b.judged]
-    if not judged:
-        return ballots[-1].says
-    voted_for = {_person(b) for b in judged if b.says is Reason.GRANTED}
-    # Votes that did not suffice: for several people they contradict each other, for one they are too few.
-    short = Reason.AMBIGUOUS if len(voted_for) > 1 else Reason.UNKNOWN_FACE
-    counts = Counter(short if b.says is Reason.GRANTED else b.says for b in judged)
-    order = [*TELLING, Reason.NO_ROSTER]
-    return max(counts, key=lambda reason: (counts[reason], -order.index(reason)))

@@ -23,14 +23,18 @@ NEWS: Final = 256
 
 
 class Doorman:
-    """Keeps the contact's watch. `hear` and `told` may be used from any thread, the rest on the loop's."""
+    """Keeps the contact's watch. `hear` and `told` may be used from any thread, the rest on the loop's.
+
+    News is judged by when it came: a loop that was busy makes nobody a burglar who was let in.
+    """
 
     def __init__(self, link: Link, settings: LockSettings, clock: Callable[[], float] = time.monotonic) -> None:
-        """clock: monotonic seconds."""
+        """link: hears what the lock's wires say from now on. clock: monotonic seconds."""
         self._link = link
+        link.on_wires = self.hear
         self._wired = settings.kind == "gpio"
         self._clock = clock
-        self._news: queue.Queue[Callable[[float], None]] = queue.Queue(NEWS)
+        self._news: queue.Queue[tuple[float, Callable[[float], None]]] = queue.Queue(NEWS)
         self.watch = ContactWatch(settings.held_open_s, settings.exit_hold_s)
         self.told = Told(contact=self._contact, exit=self._exit)
 
@@ -56,12 +60,21 @@ class Doorman:
         """The bolt was let go: whoever opens the leaf now may."""
         self.watch.permit(hold_ms / 1000, self._clock())
 
+    def end_permit(self) -> None:
+        """The bolt was told to go back before its time."""
+        self.watch.end_permit(self._clock())
+
     def beat(self, journal: Journal) -> None:
         """Judge, and tell what is to be told."""
-        now = self._clock()
+        in_hearing = self._wired or self._link.lock.alive
+        notices = []
         for _ in range(self._news.qsize()):
-            self._news.get_nowait()(now)
-        for notice in self.watch.step(now, self._wired or self._link.lock.alive):
+            came, news = self._news.get_nowait()
+            # As the leaf was until then: one that was opened and closed while the loop was busy was opened.
+            notices += self.watch.step(came, in_hearing)
+            news(came)
+        notices += self.watch.step(self._clock(), in_hearing)
+        for notice in notices:
             (log.warning if notice in LEAF_ALARMS else log.info)("The door: %s", notice)
             journal.tell("notice", notice)
             if notice == "held_open":
@@ -84,6 +97,6 @@ class Doorman:
 
     def _put(self, news: Callable[[float], None]) -> None:
         try:
-            self._news.put_nowait(news)
+            self._news.put_nowait((self._clock(), news))
         except queue.Full:
             log.error("The loop does not keep up with the door contact.")  # noqa: TRY400 - the sentence is the fact

@@ -21,6 +21,7 @@ import numpy as np
 
 from device.picture import Picture, Pixels
 from firmware_config.errors import BadInput, LostLink
+from firmware_config.masking import masked
 from firmware_config.settings import CameraSettings
 
 PROGRAM: Final = "gst-launch-1.0"
@@ -77,6 +78,13 @@ def pipeline(address: str, settings: CameraSettings) -> str:
         source = rest
     if not source:
         raise BadInput("gst: needs a pipeline, for example gst:v4l2src device=/dev/video0.")
+    try:
+        shlex.split(source)
+    except ValueError as error:
+        raise BadInput(
+            f"The pipeline after gst: is not complete ({str(error).rstrip('.').lower()}): close each quote, and put a "
+            "backslash before a quote or a backslash that is meant as it stands."
+        ) from error
     # A queue of one that drops the oldest: the pipe holds the newest picture, however slowly it is read.
     tail = f"videoconvert ! videoscale ! video/x-raw,format=I420,{size} ! queue leaky=downstream max-size-buffers=1"
     return f"{source} ! {tail} ! y4menc ! fdsink fd=1 sync=false"
@@ -105,8 +113,8 @@ class PipeGrabber:
         self._deadline = time.monotonic() + OPEN_S
         try:
             self._size = self._first_size()
-        except (BadInput, LostLink):
-            self.release()
+        except BaseException:
+            self.release()  # whatever it was: the camera is opened again, and two processes cannot share it
             raise
 
     def read(self) -> tuple[Picture, float, str] | None:
@@ -186,7 +194,7 @@ class PipeGrabber:
     def _last_words(self) -> str:
         lines = [line.strip() for line in self._words.decode("utf-8", "replace").splitlines() if line.strip()]
         said = next((line for line in lines if "ERROR" in line or "no element" in line), lines[-1] if lines else "")
-        return said[:300] or f"it sends no picture within {OPEN_S:.0f} s."
+        return masked(said)[:300] or f"it sends no picture within {OPEN_S:.0f} s."
 
 
 def _size(header: bytes, shown: str) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Final
 from device.ledger import Record
 from device.link import Link
 from device.outbox import Pending
-from device.owed import ASIDE, Owed
+from device.owed import ASIDE, LAST_S, SETTLE_S, Debts, Owed
 from device.proof import PRUNING
 from device.pruning import Pruning
 from device.stores import Stores
@@ -70,11 +69,10 @@ class Journal:
         self._door_key = door_key
         self._topics: Topics = link.topics
         self._clock = clock
-        self._owed: deque[Owed] = deque()
-        self._missed = 0
+        self._owed = Debts()
         self._unsent = 0
         self._in_flight: set[str] = set()
-        self._tried_at = self._sent_at = float("-inf")
+        self._again_at = self._sent_at = float("-inf")
         self._was_connected = False
         self._failure = ""
         self.stores = Stores(folder, door_key, self._event_of)
@@ -83,10 +81,12 @@ class Journal:
 
     def close(self) -> None:
         """Everything is on disk already, but for what `problem` tells."""
-        self._tried_at = float("-inf")
+        self._again_at = float("-inf")
         self.note("stopped")
+        self.settle(LAST_S)
         if self._owed:
-            log.error("%d records could not be written to the disk before the end.", len(self._owed) + self._missed)
+            lost = len(self._owed) + self._owed.missed
+            log.error("%d records could not be written to the disk before the end.", lost)
         self.stores.close()
 
     @property
@@ -140,24 +140,27 @@ class Journal:
         """Record an act that is no event: a start, a roster taken. The page learns of it by the next event's head."""
         self._keep(Owed(kind, dict(facts or {}), now_utc()))
 
-    def settle(self) -> None:
-        """Write what is owed, oldest first; what cannot be written stays owed and is tried again after RETRY_S."""
-        if not self._owed or (self._failure and self._clock() - self._tried_at < RETRY_S):
+    def settle(self, most_s: float = SETTLE_S) -> None:
+        """Write what is owed, oldest first, for most_s seconds and what the last record takes; the rest is written at
+        the next turn. After a fault it is tried again after RETRY_S."""
+        begun = self._clock()
+        if begun < self._again_at:
             return
         while self._owed:
-            self._tried_at = self._clock()
             try:
                 event = self._write(self._owed[0])
             except DiskFault as error:
-                self._say(error)
+                self._failed(error)
                 return
             self._owed.popleft()
             if event is not None:
                 self._link.say_event(event)
-            if not self._owed and self._missed:
-                missed, self._missed = self._missed, 0
-                self._owed.append(Owed("records_missed", {"count": missed}, now_utc()))
-        self._recovered()
+            if not self._owed:
+                self._owed.count_missed(now_utc())
+            if not self._owed:
+                self._recovered()
+            elif self._clock() - begun >= most_s:
+                return
 
     def beat(self) -> None:
         """Settle debts, catch up; send again what was not acknowledged, at a reconnection and every RESEND_S."""
@@ -204,13 +207,12 @@ class Journal:
                 self._pruning.asked(through)
 
     def _catch_up(self) -> None:
-        if not self.stores.behind or (self._failure and self._clock() - self._tried_at < RETRY_S):
+        if not self.stores.behind or self._clock() < self._again_at:
             return
-        self._tried_at = self._clock()
         try:
             self.stores.catch_up()
         except DiskFault as error:
-            self._say(error)
+            self._failed(error)
 
     def acknowledged(self, payload: bytes) -> None:
         """The page has stored these. On a disk that fails they stay, are sent again, and acknowledged again."""
@@ -235,10 +237,11 @@ class Journal:
 
     def _keep(self, owed: Owed) -> None:
         if not self.has_room:
-            self._missed += 1
+            self._owed.missed += 1
             return
-        self._owed.append(owed)
-        self.settle()
+        self._owed.owe(owed)
+        if len(self._owed) == 1:  # else those before it come first, a few each turn
+            self.settle()
         if self._owed and owed.kind == "event":
             # The page's store is then the one place outside this process's memory that knows.
             self._link.say_event(self._event(owed.facts, owed.at, owed.aside))
@@ -252,6 +255,10 @@ class Journal:
         event = self._event(owed.facts, owed.at, owed.aside, owed.record)
         outbox.add(event.id, encode(event), owed.record["seq"])
         return event
+
+    def _failed(self, error: DiskFault) -> None:
+        self._again_at = self._clock() + RETRY_S
+        self._say(error)
 
     def _say(self, error: DiskFault) -> None:
         if not self._failure:

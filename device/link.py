@@ -1,19 +1,20 @@
 """The door's side of the broker: what it says and what it listens to. Asking the lock to open is in lockline.py.
 
-Only the lock's beat and state are taken on the network thread. Everything else goes into `inbox`, which the loop
-drains between frames: rosters, models, acknowledgements and asks never interrupt a frame.
+Only what the lock says of itself is taken on the network thread: its beat and state, and what its wires say, which
+counts from when it came. Everything else goes into `inbox`, which the loop drains between frames: rosters, models,
+acknowledgements and asks never interrupt a frame.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import time
 from collections.abc import Callable
 from typing import Final
 
 from device.discovery import COMMAND_LEAF, STATUS_TOPIC, discovery, discovery_topic
 from device.lockline import LockLine
+from device.waiting import Waiting
 from firmware_config.broker import Connection, Incoming, Will
 from firmware_config.errors import BadInput
 from firmware_config.events import Event, EventAck
@@ -38,10 +39,14 @@ from firmware_config.pairing import DoorPairing
 log = logging.getLogger("latchkey.link")
 
 INBOX_MESSAGES: Final = 256
-"""Messages that wait for the loop; more than this means the loop hangs or somebody floods the topics."""
+"""Messages that wait for the loop; more than this means the loop hangs or somebody floods the topics. The newest
+document of each topic waits even then: nobody sends it again, and an erased person must go."""
 
 INBOX_BYTES: Final = LARGE + 16 * 1024 * 1024
 """Bytes that wait for the loop: the largest roster that is read at all, beside it an encoder and all that is small."""
+
+WIRES: Final = ("lock/contact", "lock/exit")
+"""Leaves on which the lock says what its wires say."""
 
 DOCUMENTS: Final = ("roster", "model")
 """Leaves whose messages may be large; of the others, an acknowledgement's is the largest (EventAck.max_bytes). What
@@ -71,21 +76,6 @@ DOOR_SUBSCRIPTIONS: Final = (
 )
 
 
-class Waiting(queue.Queue[Incoming]):
-    """Messages in order; `waiting_bytes` in all."""
-
-    waiting_bytes = 0
-
-    def _put(self, item: Incoming) -> None:
-        super()._put(item)
-        self.waiting_bytes += len(item.payload)
-
-    def _get(self) -> Incoming:
-        item = super()._get()
-        self.waiting_bytes -= len(item.payload)
-        return item
-
-
 class Link:
     """A door on the broker. All methods may be called from any thread; none but `lock.unlock` ever waits."""
 
@@ -93,6 +83,8 @@ class Link:
         """clock: monotonic seconds. Raises BadState for unreadable broker secrets."""
         self.topics = pairing.topics
         self.inbox = Waiting(INBOX_MESSAGES)
+        self.on_wires: Callable[[str, Incoming], None] = lambda _leaf, _message: None
+        """Called on the network thread with what comes on one of WIRES, and its leaf: hand over and return."""
         self.health_unsaid = True
         """While nobody on this connection has been told how the door does; until then it is not online."""
         self._pairing = pairing
@@ -226,8 +218,19 @@ class Link:
         if leaf not in DOCUMENTS and len(message.payload) > EventAck.max_bytes:
             log.warning("A message of %d bytes on %s is dropped.", len(message.payload), message.topic)
             return
+        if leaf in WIRES:
+            self.on_wires(leaf, message)
+            return
+        if not self._wait(leaf, message):
+            log.error("The loop does not keep up: a message on %s is dropped.", message.topic)
+
+    def _wait(self, leaf: str, message: Incoming) -> bool:
+        if leaf in DOCUMENTS:
+            # Without room for both, the list waits: an encoder can be sent once more, an erased person must go.
+            giving_way = self.topics["model"] if leaf == "roster" else ""
+            return self.inbox.put_document(message, INBOX_BYTES, giving_way)
         # One thread puts in, so what is free now can only grow.
         if self.inbox.full() or self.inbox.waiting_bytes + len(message.payload) > INBOX_BYTES:
-            log.error("The loop does not keep up: a message on %s is dropped.", message.topic)
-            return
+            return False
         self.inbox.put_nowait(message)
+        return True

@@ -48,6 +48,12 @@ class Opener:
 
     def shut(self) -> Reason | None:
         """End a hold. None: done. LOCK_OFFLINE: the lock or the relay does not answer."""
+        failed = self._hold()
+        if failed is None:
+            self._doorman.end_permit()
+        return failed
+
+    def _hold(self) -> Reason | None:
         if self._latch is None:
             return self._link.lock.shut()
         try:

@@ -16,6 +16,7 @@ import numpy as np
 from device.camera import Camera, Frame, open_camera, parse_source
 from device.detect import MIN_SCORE, Detector, anchors
 from device.detector_file import detector_model
+from device.door_toml import read_door_toml
 from device.embed import Encoder
 from device.follow import Follower
 from device.inputs import Inputs, gpio_inputs
@@ -34,7 +35,7 @@ from firmware_config.face import CROP_SIZE
 from firmware_config.keys import VerifyKey
 from firmware_config.pairing import DoorPairing
 from firmware_config.schema import SettingsRefused
-from firmware_config.settings import CameraSettings, DoorSettings, LockSettings, RuntimeSettings, load_door
+from firmware_config.settings import CameraSettings, DoorSettings, LockSettings, RuntimeSettings
 
 log = logging.getLogger("latchkey.outfit")
 
@@ -51,12 +52,30 @@ Look = Callable[[Frame, Active], Seen]
 
 def load_settings(path: Path) -> DoorSettings:
     """door.toml, and that its camera is one. Raises SettingsRefused."""
-    settings = load_door(path)
+    settings = read_door_toml(path)
     try:
         parse_source(settings.camera.source)
     except BadInput as error:
         raise SettingsRefused(path, [f"camera.source: {error}"]) from error
     return settings
+
+
+AT_A_START: Final = {
+    "providers": "runtime.providers takes effect at the next start: what runs the networks is chosen there.",
+    "cpus": "runtime.cpus takes effect at the next start.",
+    "threads": "runtime.threads is in force for the detector; the encoder has as many threads as before until the next"
+    " start.",
+}
+
+
+def until_a_start(old: DoorSettings, fresh: DoorSettings) -> list[str]:
+    """Sentences on what of fresh settings a door that runs does not take."""
+    sentences = [
+        sentence for key, sentence in AT_A_START.items() if getattr(fresh.runtime, key) != getattr(old.runtime, key)
+    ]
+    if fresh.model_copy(update={"camera": old.camera, "runtime": old.runtime}) != old:
+        sentences.append("Only camera and runtime are read anew; the rest takes effect at the next start.")
+    return sentences
 
 
 def default_bundle() -> Path:

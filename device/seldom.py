@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 
 class Seldom:
     """Says whether to tell of something again. One thread."""
 
-    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """every_s: seconds between two tellings of the same. clock: seconds; one that jumps tells too often."""
+    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic, times: int = 1) -> None:
+        """times: so many tellings of the same, 1 or more, in every_s seconds. clock: seconds; one that jumps tells too
+        often."""
         self._every_s = every_s
         self._clock = clock
-        self._told: dict[str, float] = {}
+        self._times = times
+        self._told: dict[str, deque[float]] = {}
 
     def due(self, what: str) -> bool:
         """True: tell of it now. what: one of few, they are all kept."""
         now = self._clock()
-        if abs(now - self._told.get(what, float("-inf"))) < self._every_s:
+        told = self._told.setdefault(what, deque(maxlen=self._times))
+        if len(told) == self._times and abs(now - told[0]) < self._every_s:
             return False
-        self._told[what] = now
+        told.append(now)
         return True

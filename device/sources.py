@@ -23,6 +23,7 @@ from device.picture import Jpeg, Picture, Pixels, as_bgr
 from firmware_config.att import att_faces
 from firmware_config.errors import BadInput, LostLink
 from firmware_config.face import ImageArray
+from firmware_config.masking import masked
 from firmware_config.settings import CameraSettings
 
 log = logging.getLogger("latchkey.camera")
@@ -71,7 +72,7 @@ class Source:
 
     def __str__(self) -> str:
         """The address as it may be shown: without the camera's password."""
-        return re.sub(r"(?<=://)[^/@]*@", "***@", self.address)
+        return masked(self.address)
 
 
 def parse_source(text: str) -> Source:
@@ -103,8 +104,8 @@ def parse_source(text: str) -> Source:
     path = Path(text)
     if not text or not path.exists():
         raise BadInput(
-            f"{text!r} is no camera: give its number (0), a device (/dev/video0), libcamera:, jetson:, rtsp:// or "
-            f"http://, a file or folder that exists, or demo:."
+            f"{masked(text)!r} is no camera: give its number (0), a device (/dev/video0), libcamera:, jetson:, rtsp:// "
+            f"or http://, a file or folder that exists, or demo:."
         )
     pictures = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
     return Source(Kind.PICTURES if pictures else Kind.VIDEO, text)

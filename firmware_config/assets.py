@@ -14,6 +14,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -129,7 +130,8 @@ def _read_https(source: str, _sha256: str) -> bytes:
     try:
         with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as answer:  # noqa: S310 - the same
             data: bytes = answer.read(MAX_ASSET_BYTES + 1)
-    except OSError as error:  # URLError, timeouts and TLS errors are all OSError
+    # URLError, timeouts and TLS errors are all OSError; an answer that is no HTTP, or breaks off, is not.
+    except (OSError, HTTPException) as error:
         raise LostLink(f"{source} did not answer ({error}).") from error
     if len(data) > MAX_ASSET_BYTES:
         raise LostLink(f"{source} is larger than {MAX_ASSET_BYTES} bytes.")

@@ -1,4 +1,5 @@
-"""The one user of the broker library. Door, lock and page stand on this connection; the trainer never loads it.
+"""The one user of the broker library, with broker_client. Door, lock and page stand on this connection; the trainer
+never loads it.
 
 It lives with the contract because three programs must agree on how they speak to a broker: nothing is sent
 while the connection is down. paho would queue QoS 1 messages and deliver them later; a door wants no late
@@ -18,9 +19,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion
 
-from firmware_config.broker_tls import Excuse, secure_context, why_refused, why_unanswered
+from firmware_config.broker_client import Client
+from firmware_config.broker_tls import PAIR_AGAIN, Excuse, secure_context, why_refused, why_unanswered
 from firmware_config.errors import BadState
 from firmware_config.settings import BrokerSettings
 
@@ -36,8 +38,6 @@ UNHEARD_NAMED: Final = 3
 """Topics that a sentence names of those that we may not hear."""
 LAST_WORDS_S: Final = 1.0
 """How long a stop waits for the broker to answer: a stop must be over within two seconds."""
-TURN_S: Final = 0.05
-"""How long whoever hands a message over waits for the socket: reading a message of the door's takes 0.1 ms."""
 UNANSWERED_MS: Final = 4000
 """RFC 5482's user timeout: a connection whose bytes nobody acknowledged for so long is dead. paho alone would find
 out after two keepalives, and the kernel's ever slower repetitions would outlast a broken wire that is mended."""
@@ -58,33 +58,6 @@ class Will(NamedTuple):
     payload: bytes
 
 
-class _Client(mqtt.Client):
-    """paho's, to whose socket any thread may write what is queued: one reads or writes at a time. paho leaves both to
-    its own thread, for half a packet must not be followed by another, and OpenSSL takes no two at once."""
-
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self._turn = threading.RLock()
-
-    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
-        with self._turn:
-            return super().loop_read(max_packets)
-
-    def loop_write(self) -> MQTTErrorCode:
-        with self._turn:
-            return super().loop_write()
-
-    def write_now(self) -> bool:
-        """What is queued. False: the connection broke. True also where the socket is full, or somebody else does not
-        let go of it: paho's thread writes it then."""
-        if not self._turn.acquire(timeout=TURN_S):
-            return True
-        try:
-            return self.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS
-        finally:
-            self._turn.release()
-
-
 class Connection:
     """A connection that comes back by itself. Callbacks run on the network thread: hand over and return.
 
@@ -101,8 +74,11 @@ class Connection:
         on_message: Callable[[Incoming], None],
         on_connected: Callable[[], None],
         will: Will | None = None,
+        renewal: str = PAIR_AGAIN,
     ) -> None:
+        """renewal: how we come to another certificate of ours, as half a sentence."""
         self._broker = broker
+        self._renewal = renewal
         self._subscriptions = list(subscriptions)
         self._on_message = on_message
         self._on_connected = on_connected
@@ -119,7 +95,8 @@ class Connection:
         self._unanswered: mqtt.MQTTMessageInfo | None = None
         self.why_down = "not connected yet"
         # A clean session: the broker keeps nothing for us while we are away, so that nothing old comes with us back.
-        client = _Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311)
+        client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311)
+        client.fell = self._fell
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_connect_fail = self._failed
@@ -256,7 +233,7 @@ class Connection:
         was_up = self._up.is_set()
         self._not_up()
         # In TLS 1.3 a broker says what it thinks of our certificate only after its greeting: here, not in _failed.
-        refusal = why_refused(self._excuse.take(), self._broker)
+        refusal = why_refused(self._excuse.take(), self._broker, self._renewal)
         if refusal or self._denied:
             self._down(refusal or self._denied)
         elif not was_up and reason.is_failure:
@@ -275,7 +252,11 @@ class Connection:
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:
         # paho calls this while it handles the error, and does not hand it over.
         error = self._excuse.take() or sys.exc_info()[1]
-        self._down(why_refused(error, self._broker) or why_unanswered(error, self._broker))
+        self._down(why_refused(error, self._broker, self._renewal) or why_unanswered(error, self._broker))
+
+    def _fell(self, error: Exception) -> None:
+        self._not_up()
+        self._down(f"the connection to {self._broker.url} fell over {type(error).__name__} ({error})")
 
     def _not_up(self) -> None:
         self._up.clear()
@@ -287,8 +268,8 @@ class Connection:
         self.why_down = why
 
     def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        incoming = Incoming(message.topic, bytes(message.payload), bool(message.retain))
-        self._guarded(lambda: self._on_message(incoming))
+        # The topic is decoded as it is asked for, and may be no UTF-8.
+        self._guarded(lambda: self._on_message(Incoming(message.topic, bytes(message.payload), bool(message.retain))))
 
     def _guarded(self, call: Callable[[], None]) -> None:
         try:
@@ -303,5 +284,5 @@ def _password(broker: BrokerSettings) -> str:
         return ""
     try:
         return broker.password_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise BadState(f"The broker password file {broker.password_file} cannot be read: {error}.") from error

@@ -13,6 +13,7 @@ from firmware_config.settings import BrokerSettings
 WARN_BEFORE: Final = timedelta(days=60)
 """Before a certificate ends: time for somebody to go to the door."""
 PAIR_AGAIN: Final = "make new ones with `latchkey-admin door renew NAME` and carry them here"
+"""For a door and a lock; whoever else has a certificate says what is to be done for it."""
 WRITE_AGAIN: Final = "`latchkey-admin broker write`, then reload Mosquitto"
 
 ABOUT_THE_BROKER: Final = {
@@ -29,15 +30,15 @@ ABOUT_THE_BROKER: Final = {
 
 ABOUT_US: Final = {
     # OpenSSL's names of TLS alerts (RFC 8446, 6.2): what the broker thinks of ours.
-    "CERTIFICATE_EXPIRED": f"our certificate has expired; {PAIR_AGAIN}",
+    "CERTIFICATE_EXPIRED": "our certificate has expired; {renewal}",
     "CERTIFICATE_REVOKED": "our certificate was revoked at the office; to be let in again this must be paired anew "
     "(`latchkey-admin door add NAME`)",
     "CERTIFICATE_REQUIRED": "the broker wants a certificate of ours and we have none; name cert_file and key_file, "
-    f"or {PAIR_AGAIN}",
-    "UNKNOWN_CA": f"the broker trusts another authority than ours; {PAIR_AGAIN}",
-    "DECRYPT_ERROR": f"the broker trusts another authority than ours; {PAIR_AGAIN}",
-    "BAD_CERTIFICATE": f"the broker cannot use our certificate; {PAIR_AGAIN}",
-    "UNSUPPORTED_CERTIFICATE": f"our certificate is not one for clients; {PAIR_AGAIN}",
+    "or {renewal}",
+    "UNKNOWN_CA": "the broker trusts another authority than ours; {renewal}",
+    "DECRYPT_ERROR": "the broker trusts another authority than ours; {renewal}",
+    "BAD_CERTIFICATE": "the broker cannot use our certificate; {renewal}",
+    "UNSUPPORTED_CERTIFICATE": "our certificate is not one for clients; {renewal}",
     "PROTOCOL_VERSION": "the broker at {url} does not speak TLS 1.3; Mosquitto wants `tls_version tlsv1.3`",
     "WRONG_VERSION_NUMBER": "what answers at {url} speaks no TLS; for a broker without it write mqtt:// there",
 }
@@ -111,10 +112,11 @@ def _talkative(excuse: Excuse) -> type[ssl.SSLSocket]:
     return _Talkative
 
 
-def why_refused(error: BaseException | None, broker: BrokerSettings) -> str:
-    """What a failed connection means and what to do, without a full stop; "" where TLS was not the reason."""
+def why_refused(error: BaseException | None, broker: BrokerSettings, renewal: str = PAIR_AGAIN) -> str:
+    """What a failed connection means and what to do, without a full stop; "" where TLS was not the reason. renewal:
+    how whoever asks comes to another certificate of its own."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    facts = {"now": now, "url": broker.url, "host": broker.host}
+    facts = {"now": now, "url": broker.url, "host": broker.host, "renewal": renewal}
     if isinstance(error, ssl.SSLCertVerificationError):
         known = ABOUT_THE_BROKER.get(error.verify_code)
         return known.format(**facts) if known else f"the broker's certificate is refused: {error.verify_message}"

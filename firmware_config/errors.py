@@ -19,3 +19,9 @@ class DiskFault(BadState):
 
 class LostLink(LatchkeyError):
     """The other side did not answer: broker, lock, camera. It may later."""
+
+
+def os_sentence(error: OSError) -> str:
+    """What the system would not do, as a sentence that begins with the file where there is one."""
+    why = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {why}." if error.filename else f"{why}."

@@ -29,7 +29,11 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE) -> None:
 def write_parts(path: Path, parts: Iterable[bytes | memoryview], mode: int = PRIVATE) -> None:
     """As write_atomic, for what is made piece by piece."""
     make_folder(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)  # the passing name says nothing to whoever reads it
+        raise
     try:
         with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
@@ -52,6 +56,17 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
     make_folder(folder.parent)
     folder.mkdir(mode=mode, exist_ok=True)
     sync_folder(folder.parent)
+
+
+def is_missing(path: Path) -> bool:
+    """True where nothing is there; False also where that may not be looked at."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def drop_half_written(folder: Path, name: str = "*", older_than_s: float = 0.0) -> None:

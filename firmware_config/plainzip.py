@@ -29,10 +29,11 @@ ZIP_FAULTS: Final = (
     IndexError,
     KeyError,
     OSError,
+    OverflowError,
     RuntimeError,
     ValueError,
 )
-"""What Python's zipfile raises for one damage or another, encryption among them."""
+"""What Python's zipfile raises for one damage or another: encryption among them, and a place beyond 2^63 bytes."""
 
 
 def open_plain_zip(data: bytes, most_files: int) -> zipfile.ZipFile:

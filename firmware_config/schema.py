@@ -5,7 +5,6 @@ The manner is mopidy's: an unknown key is an error, a misspelled one gets "did y
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,12 +12,11 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from firmware_config.errors import BadInput
+from firmware_config.masking import masked
 from firmware_config.tomltext import TomlRefused, parse_toml
 
 SHOWN: Final = 80
 """Characters of a wrong value that are repeated to whoever wrote it."""
-
-SECRET_IN_URL: Final = re.compile(r"//[^/\s]*@")
 
 
 class SettingsRefused(BadInput):
@@ -71,7 +69,7 @@ def _sentence(kind: type[Section], problem: dict[str, Any]) -> str:
         return f"{key}: this setting is needed."
     message = str(problem["msg"]).removeprefix("Value error, ")
     # A password that somebody wrote into a URL must not end in a log.
-    found = SECRET_IN_URL.sub("//***@", repr(problem["input"]))
+    found = masked(repr(problem["input"]))
     if len(found) > SHOWN:
         found = f"{found[:SHOWN]}..."
     return f"{key}: {message[:1].lower()}{message[1:]} (found {found})."

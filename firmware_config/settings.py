@@ -18,6 +18,16 @@ TLS_PORT: Final = 8883
 """Ports that IANA registered for MQTT without and with TLS."""
 
 
+def _check_host(host: str) -> None:
+    """Raises ValueError for what no resolver takes: it would fail anew at each attempt to connect."""
+    try:
+        known = bool(host.encode("idna")) and "\0" not in host
+    except UnicodeError:
+        known = False
+    if not known:
+        raise ValueError(f"{host!r} is no name of a machine: between its dots stand 1 to 63 characters")
+
+
 class BrokerSettings(Section):
     """Where the MQTT broker is and how to be let in. Secrets stay in files of their own."""
 
@@ -40,6 +50,7 @@ class BrokerSettings(Section):
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValueError("nothing may follow the port")
         _ = parts.port  # raises ValueError where it is no number from 0 to 65535
+        _check_host(parts.hostname)
         return url
 
     @property

@@ -15,5 +15,7 @@ options=()
 while IFS= read -r line; do
   options+=(-p "$line")
 done < <(grep -hE '^(Load|Set)Credential(Encrypted)?=.' "$([[ -f $dropin ]] && echo "$dropin" || echo "$unit")")
-exec systemd-run --quiet --pipe --wait --collect -p User=latchkey -p StateDirectory=latchkey \
-  -p CacheDirectory=latchkey "${options[@]}" -E ORT_DISABLE_TELEMETRY=1 /opt/latchkey/bin/latchkey-device "$@"
+# As in the unit: systemd gives the folders the modes that stand here, and a core dump would hold keys.
+exec systemd-run --quiet --pipe --wait --collect -p User=latchkey -p UMask=0077 -p LimitCORE=0 \
+  -p StateDirectory=latchkey -p StateDirectoryMode=0700 -p CacheDirectory=latchkey -p CacheDirectoryMode=0755 \
+  "${options[@]}" -E ORT_DISABLE_TELEMETRY=1 /opt/latchkey/bin/latchkey-device "$@"

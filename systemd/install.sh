@@ -130,13 +130,16 @@ prepare() { # the settings and the face detector of one role, where they are mis
     *) return 0 ;;
   esac
   if [[ $role == device && ! -e /etc/latchkey/door.toml ]]; then
+    # A camera's address may hold its password; latchkey.tmpfiles.conf sees to a file that was there before.
+    install -m 640 -o root -g latchkey /dev/null /etc/latchkey/door.toml.new
     sed "s/BOARD/$(board)/" "$HERE/examples/door.toml" >/etc/latchkey/door.toml.new
     mv /etc/latchkey/door.toml.new /etc/latchkey/door.toml
   fi
   install -d -o "$owner" -g "$owner" -m 755 "$cache"
   [[ -n $wheels ]] && export PIP_NO_INDEX=1 PIP_FIND_LINKS=$wheels
   LATCHKEY_CACHE=$cache runuser -u "$owner" -- "$PREFIX/bin/latchkey-device" fetch >/dev/null ||
-    say "The face detector could not be fetched now; latchkey-$role tries again when it starts."
+    say "latchkey-$role cannot fetch the face detector itself: connect this machine and run install.sh again," \
+      "or put the file in its place by hand."
 }
 
 restart_running() { # after an upgrade; what does not run stays as it is

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,17 @@ from firmware_config.messages import Topics, encode
 
 TOPICS = Topics("home", "front")
 KEY = SecretKey(bytes(range(32)))
+
+
+@contextmanager
+def failing_disk() -> Iterator[None]:
+    """No file can be written, whatever the size of what is in it: the kernel says so, not a double."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class Wire:

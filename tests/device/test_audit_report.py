@@ -118,6 +118,13 @@ def test_a_copy_is_checked_without_the_key_and_read_with_it(settings: Path, caps
     assert run(capsys, "verify", "--settings", settings, "--key", key)[0] == 1
 
 
+def test_a_folder_without_an_audit_is_not_called_whole(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = folder_of(settings).parent
+    code, out, err = run(capsys, "verify", "--folder", state)
+    assert (code, out) == (1, "")
+    assert f"no audit in {state}" in err
+
+
 def test_export_gives_what_happened_between_two_moments(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "export", "--settings", settings)
     assert code == 0

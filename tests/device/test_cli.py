@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from device import detector_file
 from device.cli import main
 from firmware_config.broker import Connection, Incoming
+from firmware_config.files import write_atomic
 from firmware_config.keys import SecretKey
 from firmware_config.lockrule import sign_command
 from firmware_config.messages import Challenge, Topics, decode, encode
@@ -39,6 +41,42 @@ def test_wrong_settings_are_all_said_at_once_with_exit_code_2(
 def test_missing_settings_are_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--settings", str(tmp_path / "none.toml")]) == 2
     assert "not there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["run"], ["audit", "verify"], ["profile"]])
+def test_without_settings_it_says_where_they_come_from(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "none.toml"
+    assert main([*words, "--settings", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{path} has 1 problem(s):\n  The file is not there. `systemd/install.sh device` writes")
+    assert "systemd/examples/door.toml" in said
+
+
+def test_check_without_settings_does_not_ask_to_mend_what_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--settings", str(tmp_path / "none.toml"), "--json"]) == 2
+    (finding,) = json.loads(capsys.readouterr().out)
+    assert "systemd/examples/door.toml" in finding["sentence"]
+    assert finding["advice"] == ""
+
+
+def test_a_cache_that_takes_no_detector_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+
+    def fetched() -> Path:
+        write_atomic(tmp_path / "file" / "yunet.onnx", b"")
+        raise AssertionError("a file has no files in it")
+
+    monkeypatch.setattr(detector_file, "detector_model", fetched)
+    assert main(["fetch"]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"The face detector cannot be kept: {tmp_path / 'file'}: ")
+    assert said.endswith(" LATCHKEY_CACHE names a folder for it.")
 
 
 def test_an_unpaired_door_says_how_to_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

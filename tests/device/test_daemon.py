@@ -148,6 +148,19 @@ def test_remote_unlock_with_a_dead_lock_says_so(door: Door, page: Page) -> None:
     assert "lock does not answer" in answer.sentence
 
 
+def test_a_member_whom_a_dead_lock_kept_out_does_not_wait_for_the_cool_down(door: Door, page: Page) -> None:
+    publish_roster(page, door.roster(1, "ana", cooldown_s=600))
+    daemon = door.start()
+    assert knows(page, 1)
+    visit(door, "ana")
+    assert until(lambda: ("denied", "lock_offline") in page.happened())
+    door.start_lock()
+    assert until(lambda: daemon._link.lock.alive)
+    visit(door, "ana", 1.2)
+    assert until(lambda: page.happened()[-1] == ("granted", "granted"))
+    assert until(lambda: door.relay.times_on == 1)
+
+
 def test_a_second_daemon_with_the_same_state_refuses_to_start(opened: Door) -> None:
     second = Door.__new__(Door)
     second.__dict__.update(opened.__dict__, codes=[], _running=[])

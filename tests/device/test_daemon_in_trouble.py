@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from device.audit import read
+from device.daemon import ERRORS_IN_A_ROW
 from device.ledger import Record, audit_key
 from device.shelf import AUDIT_FOLDER
 from device.sight import Seen
-from firmware_config.messages import Health, decode
+from firmware_config.messages import Applied, Health, decode
 from firmware_config.settings import LockSettings
 from tests.brokers import Mosquitto
 from tests.doors import TOPICS, Door, Page
@@ -187,6 +188,33 @@ def test_five_errors_in_a_row_end_the_process(opened: Door, page: Page) -> None:
     assert until(lambda: opened.codes == [1])
     assert page.happened() == [("denied", "internal_error")]
     assert opened.relay.times_on == 0
+
+
+@pytest.mark.parametrize("leaf", ["model", "event/ack"])
+def test_messages_that_cannot_be_handled_end_nothing(
+    opened: Door, page: Page, monkeypatch: pytest.MonkeyPatch, leaf: str
+) -> None:
+    fallen: list[object] = []
+
+    def fall(*given: object) -> None:
+        fallen.append(given)
+        raise ZeroDivisionError("a message fell over")
+
+    assert opened.daemon is not None
+    monkeypatch.setattr(opened.daemon._holdings, "offer_bundle", fall)
+    monkeypatch.setattr(opened.daemon._journal, "acknowledged", fall)
+    for count in range(2 * ERRORS_IN_A_ROW):
+        assert page.connection.publish(TOPICS[leaf], b"noise")
+        assert until(lambda count=count: len(fallen) > count), "one by one: of documents only the newest waits"
+    publish_roster(page, opened.roster(2, "ana"))
+    assert knows(page, 2), "what comes after them is taken"
+    visit(opened, "ana")
+    assert until(lambda: ("granted", "granted") in page.happened())
+    assert opened.codes == []
+    told = ("notice", "model_refused") if leaf == "model" else ("denied", "internal_error")
+    assert page.happened().count(told) == 1
+    refused = {decode(Applied, payload, "applied").refused for payload in page.payloads("applied")}
+    assert ("internal_error" in refused) == (leaf == "model")
 
 
 def test_a_relay_on_the_board_opens_with_the_broker_down(door: Door, page: Page, broker: Mosquitto) -> None:

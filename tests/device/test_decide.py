@@ -161,6 +161,43 @@ def test_of_bad_frames_the_newest_tells() -> None:
     assert door.told() == [("denied", Reason.BLURRED, "")]
 
 
+def test_a_stranger_who_was_too_far_away_at_first_is_told_apart_once_they_are_compared() -> None:
+    door = Door()
+    door.frames(40, quality=Reason.TOO_SMALL)
+    door.frames(60, near("Ada", 1.3))
+    door.frames(40, quality=Reason.BLURRED)
+    door.nobody()
+    assert door.told() == [("denied", Reason.TOO_SMALL, ""), REFUSED_UNKNOWN]
+    assert door.decisions[1].distance == 1.3
+
+
+def test_a_look_after_poor_frames_that_is_over_at_once_is_refused_at_its_end() -> None:
+    door = Door()
+    door.frames(40, quality=Reason.TOO_SMALL)
+    door.frames(4, near("Ada", 1.3))
+    assert door.told() == [("denied", Reason.TOO_SMALL, "")]
+    door.nobody()
+    assert door.told() == [("denied", Reason.TOO_SMALL, ""), REFUSED_UNKNOWN]
+
+
+def test_poor_frames_are_told_once_a_visit() -> None:
+    door = Door()
+    for _ in range(4):
+        door.frames(35, quality=Reason.TOO_SMALL)
+        door.frames(3, near("Ada", 1.3))
+        door.frames(2, near("Ada", 0.5))
+    door.nobody()
+    assert door.told() == [("denied", Reason.TOO_SMALL, ""), REFUSED_UNKNOWN]
+
+
+def test_an_owner_who_was_too_far_away_at_first_is_let_in_without_another_refusal() -> None:
+    door = Door()
+    door.frames(40, quality=Reason.TOO_SMALL)
+    door.frames(60, near("Ada", 0.5))
+    door.nobody()
+    assert door.told() == [("denied", Reason.TOO_SMALL, ""), GRANTED_ADA]
+
+
 def test_somebody_who_passes_by_is_not_refused() -> None:
     door = Door()
     door.frames(2, near("Ada", 1.3))
@@ -185,6 +222,28 @@ def test_after_a_grant_the_same_person_cools_down_and_another_does_not() -> None
     door.nobody(4)
     door.frames(10, near("Ada", 0.3))
     assert [d.name for d in door.decisions] == ["Ada", "Bob", "Ada"]
+
+
+@pytest.mark.parametrize("cooldown_s", [0.0, 0.5, 4.0, 600.0])
+def test_whoever_was_granted_and_found_the_door_shut_is_granted_again_within_about_a_second(cooldown_s: float) -> None:
+    door = Door(roster(POLICY.model_copy(update={"cooldown_s": cooldown_s})))
+    door.frames(3, near("Ada", 0.5))
+    door.decider.not_opened("id-Ada", door.now)
+    failed = door.now
+    while door.opened == 1:
+        door.frame(near("Ada", 0.5))
+        assert door.now - failed < 1.5
+    assert door.told() == [GRANTED_ADA, GRANTED_ADA]
+    assert door.now - failed >= min(cooldown_s, 1.0)
+
+
+def test_a_door_that_was_shut_for_one_person_changes_nothing_for_another() -> None:
+    door = Door()
+    door.frames(3, near("Bob", 0.5))
+    door.frames(3, near("Ada", 0.5))
+    door.decider.not_opened("id-Ada", door.now)
+    door.frames(45, near("Bob", 0.5))
+    assert [d.name for d in door.decisions] == ["Bob", "Ada"]
 
 
 def test_a_cooling_person_who_stays_is_not_refused() -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from device.camera import open_camera
 from device.gstreamer import PROGRAM, PipeGrabber, pipeline
+from device.outfit import load_settings
 from device.sources import Kind, parse_source
 from firmware_config.errors import BadInput, LostLink
+from firmware_config.schema import SettingsRefused
 from firmware_config.settings import CameraSettings
 from tests.waiting import until
 
@@ -161,12 +168,45 @@ def test_a_pi_with_two_cameras_names_one() -> None:
     [
         ("jetson:left", CameraSettings(), "jetson:NUMBER"),
         ("gst: ", CameraSettings(), "needs a pipeline"),
+        ("gst:v4l2src extra-controls='c,exposure=1", CameraSettings(), "close each quote"),
+        ("gst:videotestsrc \\", CameraSettings(), "put a backslash before"),
         ("libcamera:", CameraSettings(width=642), "multiple of 8"),
     ],
 )
 def test_what_cannot_be_a_pipeline_is_said(address: str, settings: CameraSettings, complaint: str) -> None:
     with pytest.raises(BadInput, match=complaint):
         pipeline(address, settings)
+
+
+def test_a_quote_that_is_not_closed_is_refused_with_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "door.toml"
+    path.write_text('[camera]\nsource = "gst:v4l2src extra-controls=\'c,exposure=1"\n', encoding="utf-8")
+    with pytest.raises(SettingsRefused, match=r"camera\.source: .*close each quote"):
+        load_settings(path)
+
+
+def test_quotes_and_backslashes_reach_gstreamer_as_they_were_meant() -> None:
+    text = pipeline("gst:v4l2src extra-controls='c,exposure=1' name=\\' ! jpegdec", CameraSettings())
+    assert shlex.split(text)[1:3] == ["extra-controls=c,exposure=1", "name='"]
+
+
+def test_whatever_fails_at_opening_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(tmp_path, monkeypatch, "exec sleep 60")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*command: Any, **streams: Any) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(*command, **streams))
+        return started[-1]
+
+    def no_descriptors(*_: object) -> None:
+        raise OSError("too many open files")
+
+    for module, name, stand_in in (("subprocess", "Popen", start), ("select", "select", no_descriptors)):
+        double = SimpleNamespace(**{**vars(sys.modules[module]), name: stand_in})
+        monkeypatch.setattr(f"device.gstreamer.{module}", double)
+    with pytest.raises(OSError, match="too many"):
+        PipeGrabber("any", "it")
+    assert [process.returncode is None for process in started] == [False]
 
 
 @pytest.mark.parametrize("text", ["libcamera:", "jetson:1", "gst:videotestsrc"])

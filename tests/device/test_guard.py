@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from device.guard import GuardState, PersonGuard, load_guard, save_guard
+from device.match import Match
 from firmware_config.face import Reason
 from firmware_config.keys import SecretKey
 from tests.deciding import GRANTED_ADA, NOON, Door, near
@@ -94,6 +95,19 @@ def test_owners_who_are_let_in_at_the_second_look_are_no_near_misses() -> None:
 def test_guessing_cannot_hide_in_one_endless_visit() -> None:
     door = Door()
     door.frames(15 * 62, near("Ada", 0.95))
+    assert door.decider.guard_raised(door.now)
+
+
+@pytest.mark.parametrize("after", [near("Ada", 0.95), None], ids=["to the end", "and poor frames again"])
+def test_guessing_cannot_hide_behind_frames_that_are_too_poor_to_compare(after: Match | None) -> None:
+    """The visit was refused before the first guess: that refusal must not be all that counts."""
+    door = Door()
+    for _ in range(5):
+        assert not door.decider.guard_raised(door.now)
+        door.frames(33, quality=Reason.TOO_SMALL)
+        door.frames(4, near("Ada", 0.95))
+        door.frames(40, after, quality=None if after else Reason.BLURRED)
+        door.nobody()
     assert door.decider.guard_raised(door.now)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +17,7 @@ from device.outbox import Outbox, outbox_key
 from device.shelf import AUDIT_FOLDER
 from firmware_config.errors import BadState
 from firmware_config.keys import SecretKey
-from tests.device.desk import KEY, Desk
-
-
-@contextmanager
-def failing_disk() -> Iterator[None]:
-    """No file can be written, whatever the size of what is in it: the kernel says so, not a double."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.device.desk import KEY, Desk, failing_disk
 
 
 @pytest.fixture

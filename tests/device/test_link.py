@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from device import link as linking
 from device.actuator import LockActuator
 from device.link import Link
 from device.relay import SimulatedRelay
@@ -283,15 +282,6 @@ def test_only_documents_may_be_large_and_only_work_waits(link: Link, page: Liste
     page.connection.publish(TOPICS["roster"], large)
     assert link.inbox.get(timeout=20).topic == TOPICS["roster"]
     assert link.lock.state is LockState.JAMMED
-
-
-def test_documents_that_wait_are_bounded_together(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linking, "INBOX_BYTES", 1000)
-    for size in (600, 500, 400, 1):
-        link._receive(Incoming(TOPICS["roster"], bytes(size), retained=True))
-    assert [len(link.inbox.get_nowait().payload) for _ in range(2)] == [600, 400], "500 more would have been too many"
-    link._receive(Incoming(TOPICS["roster"], bytes(1000), retained=True))
-    assert link.inbox.qsize() == 1, "what was taken makes room"
 
 
 def test_a_door_that_vanishes_is_reported_offline_by_the_broker(broker: Mosquitto, page: Listener) -> None:

@@ -124,7 +124,7 @@ def test_nothing_is_asked_while_anything_waits_for_the_page(desk: Desk, calendar
         desk.wire.connected = False
     if waits == "a full disk":
         desk.journal._say(DiskFault("The disk is full."))
-        desk.journal._tried_at = desk.now + 2 * LOOK_S
+        desk.journal._again_at = desk.now + 2 * LOOK_S
     desk.later(LOOK_S)
     assert asked(desk) == []
     assert first_records(desk)[0] == 1

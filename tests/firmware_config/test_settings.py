@@ -136,11 +136,48 @@ def test_a_broker_url_that_is_none_is_told(tmp_path: Path, url: str) -> None:
     assert found[0].startswith("broker.url: ")
 
 
+@pytest.mark.parametrize("host", ["broker..lan", ".lan", f"{'a' * 64}.lan", "a\\u0000b", "xn--\\u00f6.lan"])
+def test_a_host_that_no_resolver_takes_is_told_by_its_name(tmp_path: Path, host: str) -> None:
+    (found,) = problems(written(tmp_path, f'site = "o"\n[broker]\nurl = "mqtt://{host}:1883"\n'), load_admin)
+    assert found.startswith("broker.url: ")
+    assert "is no name of a machine" in found
+    assert host.split("\\", maxsplit=1)[0] in found.split(" is no name")[0]
+
+
+@pytest.mark.parametrize(
+    "host", ["broker", "broker.lan.", "a_b.lan", f"{'a' * 63}.lan", "10.0.0.1", "[::1]", "böker.lan"]
+)
+def test_a_host_that_may_be_somewhere_is_taken(tmp_path: Path, host: str) -> None:
+    settings = load_admin(written(tmp_path, f'site = "o"\n[broker]\nurl = "mqtts://{host}:8883"\n'))
+    assert settings.broker.host == host.strip("[]")
+
+
 def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path) -> None:
     path = written(tmp_path, 'site = "office"\n[broker]\nurl = "mqtt://door:hunter2@broker"\n')
     (found,) = problems(path, load_admin)
     assert "password_file" in found
     assert "hunter2" not in found
+    for secret in ("hunt/er2", "hunt er2", "hunt@er2"):
+        (found,) = problems(written(tmp_path, f'site = "o"\n[broker]\nurl = "mqtt://door:{secret}@b"\n'), load_admin)
+        assert "hunt" not in found
+        assert "er2" not in found
     (unknown,) = problems(written(tmp_path, 'site = "o"\n[broker]\npassword = "hunter2"\n'), load_admin)
     assert "hunter2" not in unknown
     assert "password_file" in unknown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[camera]]\nsource = "rtsp://admin:Zq/hunter2+x==@10.0.0.5/s"',
+        'camera = "http://admin:p@hunter2@10.0.0.5/s"',
+        "camera = 'gst:rtspsrc location=rtsp://10.0.0.5 user-id=ann user-pw=\"my hunter2\" ! decodebin'",
+        '[camera]\nsource = ["rtsp://10.0.0.5/user=ann&password=hunter2"]',
+        'camera = [{ password = "hunter2" }]',
+    ],
+)
+def test_a_cameras_password_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) -> None:
+    (found,) = problems(written(tmp_path, text))
+    assert found.startswith("camera")
+    assert "***" in found
+    assert "hunter2" not in found

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import os
+import re
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -116,6 +119,46 @@ def test_shellcheck_says_nothing_about_the_scripts(script: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_command_at_the_door_runs_as_closed_as_its_service() -> None:
+    given = set(re.findall(r"-p (\w+=\S+)", (SYSTEMD / "door.sh").read_text(encoding="utf-8")))
+    service = keys_of(SYSTEMD / "latchkey-device.service", "Service")
+    service += keys_of(SYSTEMD / "latchkey-.service.d" / "hardening.conf", "Service")
+    same = {"User", "UMask", "LimitCORE"}
+    same |= {f"{kind}Directory{mode}" for kind in ("State", "Cache") for mode in ("", "Mode")}
+    assert given == {f"{key}={value}" for key, value in service if key in same}
+    assert len(given) == len(same)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_cameras_password_is_for_root_and_the_door(tmp_path: Path) -> None:
+    (tmp_path / "etc/latchkey").mkdir(parents=True)
+    (tmp_path / "var/lib").mkdir(parents=True)
+    accounts = {"root": 0, "latchkey": 901, "latchkey-admin": 902}
+    passwd = "".join(f"{name}:x:{number}:{number}::/:/bin/false\n" for name, number in accounts.items())
+    (tmp_path / "etc/passwd").write_text(passwd)
+    (tmp_path / "etc/group").write_text("".join(f"{name}:x:{number}:\n" for name, number in accounts.items()))
+    settings = tmp_path / "etc/latchkey/door.toml"
+    settings.write_text('[camera]\nsource = "rtsp://admin:secret@10.0.0.5/1"\n')
+    settings.chmod(0o644)
+    command = [systemd_program("systemd-tmpfiles"), "--create", f"--root={tmp_path}"]
+    subprocess.run([*command, str(SYSTEMD / "latchkey.tmpfiles.conf")], check=True, capture_output=True, timeout=60)
+    found = settings.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o640, 0, accounts["latchkey"])
+
+
+def test_who_cannot_fetch_the_detector_is_told_what_to_do_and_promised_nothing() -> None:
+    """No service may reach the internet, so none can make up for it when it starts."""
+    prepare = re.search(
+        r"^prepare\(\).*?^}", (SYSTEMD / "install.sh").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert prepare is not None
+    stubs = 'say() { printf "%s" "$*"; }; install() { :; }; runuser() { return 1; }'
+    script = f"{stubs}\nwheels= PREFIX=/nowhere\n{prepare[0]}\nprepare admin"
+    said = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "latchkey-admin cannot fetch the face detector itself" in said
+    assert "run install.sh again" in said
 
 
 @pytest.mark.parametrize("name", ["latchkey-device", "latchkey-admin"])
