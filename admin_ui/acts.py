@@ -22,8 +22,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_ui.models import ActRow
+from admin_ui.owner import denied
 from firmware_config.chain import Head, canonical, link_hash
-from firmware_config.errors import BadState
+from firmware_config.errors import BadState, DiskFault, os_sentence
 from firmware_config.files import OTHERS_WRITE_S, drop_half_written, write_atomic
 from firmware_config.keys import SecretKey
 
@@ -116,7 +117,8 @@ class Witness:
             os.close(folder)
 
     def last_seen(self) -> Head:
-        """Head() before anything was recorded. Raises BadState for a file that is not ours."""
+        """Head() before anything was recorded. Raises BadState for a file that is not ours, DiskFault for one that
+        cannot be read just now."""
         try:
             saved = json.loads(self._path.read_bytes())
             head = Head(int(saved["seq"]), str(saved["hash"]))
@@ -124,7 +126,11 @@ class Witness:
             genuine = hmac.compare_digest(str(saved["mac"]), self._key.mac(HEAD_CONTEXT + canonical(facts)))
         except FileNotFoundError:
             return Head()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except PermissionError as error:
+            raise denied(self._path, self._path.parent) from error
+        except OSError as error:
+            raise DiskFault(f"The end of the record of acts cannot be read: {os_sentence(error)}") from error
+        except (ValueError, KeyError, TypeError) as error:
             raise BadState(f"{self._path} cannot be read ({error}). Keep it as evidence and remove it.") from error
         if not genuine:
             raise BadState(f"{self._path} was changed by somebody without the store's key. Keep it as evidence.")

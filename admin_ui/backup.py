@@ -28,6 +28,8 @@ from firmware_config.settings import AdminSettings
 MANIFEST: Final = "backup.json"
 FORMAT: Final = 1
 FOLDER_MODE: Final = 0o700
+UPLOADS: Final = "uploads"
+"""Folder of the photos that browsers have just sent. They are not kept, so no backup has them."""
 
 UNREADABLE: Final = (tarfile.TarError, EOFError, OSError, ValueError, KeyError, TypeError)
 """What tarfile, zlib and json raise for one damage or another."""
@@ -43,7 +45,7 @@ class Backup:
 
 
 def write_backup(settings: AdminSettings, out: IO[bytes]) -> Backup:
-    """All of the state folder into `out`, a gzipped tar, while the page may go on writing.
+    """All of the state folder but its uploads into `out`, a gzipped tar, while the page may go on writing.
 
     Of the record of acts, its seen end is read before the store and the list of the erased after it: a copy may lack
     the last act, never have one that is said to be missing, nor somebody who was erased. Raises BadState, OSError.
@@ -111,12 +113,14 @@ def _copy_store(store: Path, copy: Path) -> None:
 
 
 def _others(state: Path) -> Iterator[Path]:
-    for path in sorted(state.rglob("*")):
-        inside = path.relative_to(state).parts
-        if any(part.startswith(".") for part in inside) or inside[0].startswith(STORE_FILE) or inside[0] == HEAD_FILE:
+    for top in sorted(state.iterdir()):
+        # Never looked into where it is left out: what is uploaded comes and goes meanwhile.
+        if top.name.startswith((".", STORE_FILE)) or top.name in (HEAD_FILE, UPLOADS):
             continue
-        if path.is_dir() or path.is_file():
-            yield path
+        for path in (top, *sorted(top.rglob("*"))):
+            hidden = any(part.startswith(".") for part in path.relative_to(state).parts)
+            if not hidden and (path.is_dir() or path.is_file()):
+                yield path
 
 
 def _put(archive: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -137,6 +141,8 @@ def _unpack(source: IO[bytes], fresh: Path) -> Backup:
         with tarfile.open(fileobj=source, mode="r|gz") as archive:
             for member in archive:
                 path, stream = _inside(member, fresh), archive.extractfile(member)
+                if PurePosixPath(member.name).parts[:1] == (UPLOADS,):
+                    continue  # an older version put them in
                 if stream is None:
                     make_folder(path, FOLDER_MODE)
                 elif member.name == MANIFEST:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-import zipfile
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -16,11 +16,12 @@ import numpy as np
 
 from admin_ui import csvtext, days
 from admin_ui import enrol as photos
-from admin_ui.enrol import MAX_PHOTO_BYTES, Known
+from admin_ui.enrol import Known
 from admin_ui.eyes import Eyes
+from admin_ui.parcel import Parcel
 from admin_ui.people import clean_name
 from admin_ui.personnel import check_dates
-from admin_ui.store import name_key
+from admin_ui.store import folded, name_key
 from admin_ui.views import Verdict
 from firmware_config.errors import BadInput
 from firmware_config.face import EMBEDDING_SIZE, FloatArray, distance
@@ -31,7 +32,6 @@ MOST_ROWS: Final = 1000
 MOST_CSV_BYTES: Final = 1024 * 1024
 HEAD: Final = ("file", "name", "doors", "from", "until", "consent")
 YES: Final = frozenset({"yes", "y", "true", "1", "x", "是"})
-PHOTO_ENDS: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm")
 
 
 @dataclass(frozen=True)
@@ -55,34 +55,27 @@ class Row:
         return replace(self, ok=False, sentence=sentence)
 
 
-def read_rows(file: IO[bytes]) -> tuple[list[Row], dict[str, bytes | str]]:
-    """A ZIP -> its rows, and the photo of each file, or why there is none.
+def read_rows(file: IO[bytes]) -> tuple[list[Row], Parcel]:
+    """A ZIP -> its rows, and its photos, which can be read for as long as the file is open.
 
     With one .csv in it the rows are that table's; without, each photo is a person named by its file. Raises BadInput
     where it is no such ZIP as a whole.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
-            # Folders of a Mac's own are no photos.
-            entries = [one for one in archive.infolist() if not one.is_dir() and not _hidden(one.filename)]
-            tables = [one for one in entries if one.filename.lower().endswith(".csv")]
-            pictures = {one.filename: one for one in entries if one.filename.lower().endswith(PHOTO_ENDS)}
-            if len(tables) > 1:
-                raise BadInput("There are several CSV files in this ZIP. Leave one of them in, and send it again.")
-            if len(pictures) > MOST_ROWS:
-                raise BadInput(f"There are {len(pictures)} photos in this ZIP; at most {MOST_ROWS} are read at once.")
-            if not pictures:
-                raise BadInput("There is no photo in this ZIP (JPEG, PNG or WebP). Put the photos and the CSV in it.")
-            rows = _table(_read(archive, tables[0], MOST_CSV_BYTES)) if tables else [_by_name(one) for one in pictures]
-            found = {name: _photo(archive, entry) for name, entry in pictures.items()}
+        pictures = Parcel(file)
+        table = pictures.table(MOST_CSV_BYTES)
     except ZIP_FAULTS as error:
         raise BadInput(f"This is not a whole ZIP file ({error}). Make it anew and send it again.") from error
-    return rows, found
+    if len(pictures) > MOST_ROWS:
+        raise BadInput(f"There are {len(pictures)} photos in this ZIP; at most {MOST_ROWS} are read at once.")
+    if not pictures:
+        raise BadInput("There is no photo in this ZIP (JPEG, PNG or WebP). Put the photos and the CSV in it.")
+    return [_by_name(one) for one in pictures] if table is None else _table(table), pictures
 
 
 def judge(
     rows: Sequence[Row],
-    files: dict[str, bytes | str],
+    files: Mapping[str, bytes | str],
     eyes: Eyes,
     taken: Sequence[str],
     doors: Sequence[str],
@@ -90,14 +83,15 @@ def judge(
     duplicate_tau: float,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> list[Row]:
-    """Each row with its verdict. taken: names that are enrolled. doors: those that there are. known: everybody's
-    templates. duplicate_tau: distance, 0 to 2, within which two faces are one person's. progress: rows done, of all."""
+    """Each row with its verdict. files: a photo's name, composed (NFC) -> its bytes, or why there are none; one is held
+    at a time. taken: names that are enrolled. doors: those that there are. known: everybody's templates. duplicate_tau:
+    distance, 0 to 2, within which two faces are one person's. progress: rows done, of all."""
     names = {name_key(name): "enrolled already" for name in taken}
-    by_base = {PurePosixPath(name).name.casefold(): name for name in files}
+    by_base = {_base(name): name for name in files}
     faces = Faces(known, room=len(rows))
     judged = []
     for number, row in enumerate(rows):
-        path = row.file if row.file in files else by_base.get(PurePosixPath(row.file).name.casefold(), "")
+        path = row.file if row.file in files else by_base.get(_base(row.file), "")
         done = row if row.sentence else _judge(row, files.get(path), eyes, doors)
         if done.ok and name_key(done.name) in names:
             done = done.refused(
@@ -206,7 +200,7 @@ def _table(data: bytes) -> list[Row]:
 
 def _row(cells: dict[str, str]) -> Row:
     doors = tuple(name for name in re.split(r"[;,|\s]+", cells.get("doors", "")) if name and name != "all")
-    row = Row(cells.get("file", "")[:500], cells.get("name", "")[:500], doors)
+    row = Row(unicodedata.normalize("NFC", cells.get("file", "")[:500]), cells.get("name", "")[:500], doors)
     try:
         return replace(
             row,
@@ -218,28 +212,11 @@ def _row(cells: dict[str, str]) -> Row:
         return row.refused(str(error))
 
 
+def _base(path: str) -> str:
+    """A file's name without its folders, as it is compared."""
+    return folded(PurePosixPath(path).name)
+
+
 def _by_name(file: str) -> Row:
     words = re.split(r"[_\s]+", PurePosixPath(file).stem.strip())
     return Row(file, " ".join(word[:1].upper() + word[1:] for word in words if word))
-
-
-def _photo(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
-    try:
-        return _read(archive, entry, MAX_PHOTO_BYTES)
-    except BadInput as error:
-        return str(error)
-    except ZIP_FAULTS as error:
-        return f"This file in the ZIP is damaged or has a password ({error}). Put it in anew."
-
-
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
-    """What a header claims is not believed: at most so many bytes are unpacked. Raises BadInput, ZIP_FAULTS."""
-    with archive.open(entry) as stream:
-        data = stream.read(most + 1)
-    if len(data) > most:
-        raise BadInput(f"{PurePosixPath(entry.filename).name} has more than {most // 2**20} MB. Make it smaller.")
-    return data
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)

@@ -13,17 +13,22 @@ from sqlalchemy.orm import Session
 
 from admin_ui import batch, options, people, portraits, shelf, tune
 from admin_ui.acts import record_act
-from admin_ui.batch import Faces, Row
-from admin_ui.models import DoorRow, PersonRow, PortraitRow
+from admin_ui.ahead import ahead
+from admin_ui.batch import Faces
+from admin_ui.eyes import Eyes
+from admin_ui.models import DoorRow, PersonRow
+from admin_ui.newcomers import Enroller, prepared
 from admin_ui.premises import Premises
-from admin_ui.store import utc_now
-from admin_ui.views import Change, Verdict
+from admin_ui.views import Change
 from admin_ui.waiting import Batch
 from firmware_config.errors import BadInput
-from firmware_config.keys import SecretKey
 
-Also = Callable[[Session, str, PortraitRow, Verdict], None]
 NOTHING_WAITS: Final = "There is no batch of yours (any more). Send the ZIP once more; nothing was saved."
+ANOTHER: Final = (
+    "Another ZIP was read under your account since this table was shown. Nothing was saved. Look at what the table "
+    "says now."
+)
+MEANWHILE: Final = "Your batch was enrolled, dropped or replaced meanwhile. Look at what the table says now."
 
 
 class Batches(Premises):
@@ -32,15 +37,15 @@ class Batches(Premises):
     def read_batch(self, file: Path, by: str, progress: Callable[[int, int], None] = lambda _done, _of: None) -> Batch:
         """Judge a ZIP of photos and a CSV; saves nothing. It waits for enrol_batch under this account, in place of one
         that did before. Raises BadInput."""
-        with file.open("rb") as stream:
-            rows, files = batch.read_rows(stream)
         sight = self._sight.current()
         with self.store.read() as session:
             known = portraits.known_people(session, sight.eyes.encoder_id, self._keyring.store)
             taken = list(session.scalars(select(PersonRow.name)))
             doors = list(session.scalars(select(DoorRow.name).order_by(DoorRow.name)))
-        tau = tune.duplicate_tau(sight.calibration, len(known) + len(rows))
-        judged = batch.judge(rows, files, sight.eyes, taken, doors, known, tau, progress)
+        with file.open("rb") as stream:
+            rows, files = batch.read_rows(stream)
+            tau = tune.duplicate_tau(sight.calibration, len(known) + len(rows))
+            judged = batch.judge(rows, files, sight.eyes, taken, doors, known, tau, progress)
         made = Batch(tuple(judged), sight.eyes.encoder_id, time.monotonic())
         self._waiting.put(by, made)
         return made
@@ -49,71 +54,50 @@ class Batches(Premises):
         """What waits for a yes of this account, or was enrolled last: a browser that was reloaded shows it again."""
         return self._waiting.get(by)
 
-    def drop_batch(self, by: str) -> None:
-        """A no."""
-        self._waiting.drop(by)
+    def drop_batch(self, by: str, batch_id: str | None = None) -> None:
+        """A no. batch_id: of the table that was looked at; None: whichever waits."""
+        self._waiting.drop(by, batch_id)
 
-    def enrol_batch(self, by: str) -> Change:
+    def enrol_batch(self, by: str, batch_id: str | None = None) -> Change:
         """Enrol every good row, all in one transaction; each door gets one list. A row that does not fit any more
-        (a name or a face was enrolled meanwhile) is left out and says why. Raises BadInput, BadState."""
+        (a name or a face was enrolled meanwhile) is left out and says why. batch_id: of the table that was
+        looked at, which has to be the one that waits; None: whichever waits. Raises BadInput, BadState."""
+        waits = self._to_enrol(by, batch_id)
+        key = self._keyring.store
+        with self.store.read() as session:
+            keep, eyes = options.photos_kept(session), self._eyes_ahead(session)
+        ready = prepared(waits.rows, waits.encoder_id, eyes, key, keep_photo=keep)
         with self._changing:
-            waits = self._waiting.get(by)
-            if waits is None:
-                raise BadInput(NOTHING_WAITS)
-            if not waits.good:
-                raise BadInput("Nobody in this batch can be enrolled. Look at what the table says.")
+            if self._waiting.get(by) is not waits:
+                raise BadInput(MEANWHILE)
             with self.store.write() as session:
                 shelf.check_in_force(session, waits.encoder_id)
                 calibration = self._sight.current().calibration
-                known = portraits.known_people(session, waits.encoder_id, self._keyring.store)
+                known = portraits.known_people(session, waits.encoder_id, key)
                 faces, tau = Faces(known, room=0), tune.duplicate_tau(calibration, len(known) + waits.good)
-                enrol = _Enroller(session, waits.encoder_id, self._keyring.store, faces, tau, self._also_ahead)
-                rows = [enrol(row) for row in waits.rows]
+                enrol = Enroller(session, key, waits.encoder_id, self._eyes_ahead(session), faces, tau)
+                rows = [enrol(one) for one in ready]
+                enrol.save()
                 touched = enrol.touched
                 self._desk.roll(session, people.doors_named(session, sorted(touched)) if touched else [])
                 count = sum(row.done for row in rows) - sum(row.done for row in waits.rows)
                 record_act(session, by, "enrol_batch", f"{count} people at {', '.join(sorted(touched)) or 'no door'}")
             # The faces have served; the table stays to be downloaded.
             slim = tuple(replace(row, verdict=None if row.done else row.verdict) for row in rows)
-            self._waiting.put(by, replace(waits, rows=slim))
+            self._waiting.renew(by, replace(waits, rows=slim))
             news = self._desk.send(sorted(touched))
         return Change(f"{count} people are enrolled.", news)
 
+    def _to_enrol(self, by: str, batch_id: str | None) -> Batch:
+        waits = self._waiting.get(by)
+        if waits is None:
+            raise BadInput(NOTHING_WAITS)
+        if batch_id not in (None, waits.id):
+            raise BadInput(ANOTHER)
+        if not waits.good:
+            raise BadInput("Nobody in this batch can be enrolled. Look at what the table says.")
+        return waits
 
-class _Enroller:
-    """Rows of a batch into one transaction. touched: doors that get a new list."""
-
-    def __init__(
-        self, session: Session, encoder_id: str, store_key: SecretKey, faces: Faces, tau: float, also: Also
-    ) -> None:
-        self.touched: set[str] = set()
-        self._session = session
-        self._encoder_id = encoder_id
-        self._store_key = store_key
-        self._faces = faces
-        self._tau = tau
-        self._also = also
-        self._keep = options.photos_kept(session)
-        self._version = options.consent(session)[0]
-
-    def __call__(self, row: Row) -> Row:
-        vector = row.verdict.embedding if row.verdict is not None else None
-        if not row.ok or row.done or row.verdict is None or vector is None:
-            return row
-        alike = self._faces.told(vector, self._tau)
-        if alike:
-            return row.refused(alike)
-        try:
-            people.check_name_free(self._session, row.name)
-            doors = people.doors_named(self._session, row.doors)
-        except BadInput as error:
-            return row.refused(str(error))
-        person = people.add_person(
-            self._session, row.name, row.verdict, self._encoder_id, doors, self._store_key, keep_photo=self._keep
-        )
-        self._also(self._session, person.id, person.portraits[0], row.verdict)
-        person.valid_from, person.valid_until = row.valid_from, row.valid_until
-        if row.consent:
-            person.consent_at, person.consent_version = utc_now(), self._version
-        self.touched |= {door.name for door in doors}
-        return replace(row, done=True)
+    def _eyes_ahead(self, session: Session) -> Eyes | None:
+        now = ahead(session)
+        return self._sight.of(now.encoder_id, session).eyes if now is not None else None

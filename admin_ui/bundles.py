@@ -98,10 +98,27 @@ class Bundles(Premises):
         return replace(view, kept=view.again, again=()) if before.eyes.encoder_id in bundle.proofs else view
 
     def ship_file(
-        self, file: Path, by: str, *, leave_out: bool = False, progress: Progress = lambda _made, _of: None
+        self,
+        file: Path,
+        by: str,
+        *,
+        back_from: str = "",
+        leave_out: bool = False,
+        progress: Progress = lambda _made, _of: None,
     ) -> Change:
-        """ship_model of an uploaded file, an older version too: who ships it has read that it is. Raises BadInput."""
-        return self.ship_model(file.read_bytes(), by, rollback=True, leave_out=leave_out, progress=progress)
+        """ship_model of an uploaded file. Raises BadInput."""
+        data = file.read_bytes()
+        try:
+            return self.ship_model(data, by, back_from=back_from, leave_out=leave_out, progress=progress)
+        except BundleRefused as error:
+            if error.reason != "older_version":
+                raise
+            now = self._sight.current().shelved.bundle.manifest
+            raise BundleRefused(
+                error.reason,
+                f"{now.name} {now.version} is in force now, and this bundle is older. Choose the file once more to see "
+                "the two side by side. Nothing was changed.",
+            ) from error
 
     def ship_again(
         self, encoder_id: str, by: str, *, leave_out: bool = False, progress: Progress = lambda _made, _of: None
@@ -118,6 +135,7 @@ class Bundles(Premises):
         by: str,
         *,
         rollback: bool = False,
+        back_from: str = "",
         leave_out: bool = False,
         progress: Progress = lambda _made, _of: None,
     ) -> Change:
@@ -126,7 +144,8 @@ class Bundles(Premises):
 
         Where somebody's photo is not kept and the bundle proves that it may be compared with the encoder in force,
         nobody comes again: the doors run the new one with their lists of the one before (ahead.py).
-        rollback: let it be older than the one in force. leave_out: go on although some have to be enrolled again.
+        rollback: let it be older than the one in force. back_from: the same, while this encoder is in force: who ships
+        an older one has read which newer one it takes back. leave_out: go on although some have to be enrolled again.
         progress: templates made, of how many. Raises BundleRefused (a BadInput), ComesAgain (one too)."""
         bundle = self._shelf.read(data)
         name = f"{bundle.manifest.name} {bundle.manifest.version}"
@@ -135,6 +154,7 @@ class Bundles(Premises):
             eyes = before.eyes.with_encoder(bundle.onnx, bundle.quality)
             with self.store.read() as session:
                 self._refuse_second(session, bundle)
+            rollback = rollback or back_from == before.eyes.encoder_id
             shelf.check_successor(bundle, before.shelved.bundle, eyes, rollback=rollback)
             carried = self._may_go(bundle, before, leave_out=leave_out)
             again = [] if carried else self.who_comes_again(eyes.encoder_id)

@@ -75,8 +75,9 @@ def _secrets(lock: Path, topics: Topics, broker: BrokerSettings) -> str:
         "# Read by firmware_config/lock/esphome.yaml. Fill in the two lines about Wi-Fi.",
         "wifi_ssid: your-network",
         "wifi_password: your-password",
-        f"site: {topics.site}",
-        f"door: {topics.door}",
+        # Quoted: to YAML 0101 is a number and `no` is false, and the lock would be another door's.
+        f'site: "{topics.site}"',
+        f'door: "{topics.door}"',
         f'lock_key: "{(lock / LOCK_KEY).read_text(encoding="ascii").strip()}"',
         f'mqtt_broker: "{broker.host}"',
         f"mqtt_port: {broker.port}",

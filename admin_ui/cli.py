@@ -19,7 +19,8 @@ from admin_ui.commands.people import add_people
 from admin_ui.commands.shared import BAD_ARGUMENTS, FAILED
 from admin_ui.commands.site import add_model, add_site
 from admin_ui.demo.command import add_demo
-from firmware_config.errors import LatchkeyError
+from admin_ui.owner import whose
+from firmware_config.errors import LatchkeyError, os_sentence
 from firmware_config.schema import SettingsRefused
 
 DEFAULT_SETTINGS: Final = Path("/etc/latchkey-admin/admin.toml")
@@ -28,6 +29,7 @@ DEFAULT_SETTINGS: Final = Path("/etc/latchkey-admin/admin.toml")
 def main(arguments: Sequence[str] | None = None) -> int:
     """-> exit code: 0 done, 1 failed, 2 wrong settings or arguments."""
     options = _parser().parse_args(arguments)
+    options.words = list(sys.argv[1:] if arguments is None else arguments)
     stamp = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.WARNING,
@@ -41,8 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsRefused as refused:
         print(refused, file=sys.stderr)
         return BAD_ARGUMENTS
-    except (LatchkeyError, OSError) as error:
+    except LatchkeyError as error:
         print(error, file=sys.stderr)
+        return FAILED
+    except PermissionError as error:
+        owner = whose(Path(error.filename)) if isinstance(error.filename, str) else ""
+        print(f"{os_sentence(error)} {owner}".rstrip(), file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(os_sentence(error), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return FAILED

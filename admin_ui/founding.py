@@ -15,8 +15,9 @@ from admin_ui.keyring import AUTHORITY_FOLDER, KEYS, PAGE_FOLDER, Keyring
 from admin_ui.store import open_store
 from firmware_config.errors import BadInput
 from firmware_config.files import write_atomic
+from firmware_config.messages import Topics
 from firmware_config.pairing import AUTHORITY, CERTIFICATE, CERTIFICATE_KEY
-from firmware_config.schema import validate
+from firmware_config.schema import SettingsRefused, validate
 from firmware_config.settings import AdminSettings, load_admin
 
 FIRST_ACCOUNT: Final = "admin"
@@ -40,18 +41,44 @@ def found(
     port: int = 0,
     password: str = "",
 ) -> Founded:
-    """path: admin.toml, written only when it is missing. state: none keeps it in /var/lib/latchkey-admin.
+    """path: admin.toml, written only when it is missing, and taken away again when the rest fails: the next try may
+    have other options. state: none keeps it in /var/lib/latchkey-admin.
 
-    Raises SettingsRefused for wrong values or a wrong file, BadInput when the file is of another site or the password
-    is too short, BadState, OSError.
+    Raises SettingsRefused for wrong values or a wrong file, BadInput when the file is of another site or differs from
+    what is asked for or the password is too short, BadState, OSError.
     """
     if path.exists():
         settings = load_admin(path)
         if site and settings.site != site:
             raise BadInput(f"{path} is for the site {settings.site!r}. Choose another file for {site!r}.")
-    else:
-        write_settings(path, site or "home", state, broker_url, port)
-        settings = load_admin(path)
+        _refuse_others(path, settings, state, broker_url, port)
+        return _furnish(settings, password)
+    write_settings(path, site or "home", state, broker_url, port)
+    try:
+        return _furnish(load_admin(path), password)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _refuse_others(path: Path, settings: AdminSettings, state: Path | None, broker_url: str, port: int) -> None:
+    """Raises BadInput for an option that is not as the file has it: the file stands."""
+    differ: dict[str, str] = {}
+    if state is not None and state.resolve() != settings.state.resolve():
+        differ["--state"] = f"state = {json.dumps(str(settings.state))}"
+    if broker_url and broker_url != settings.broker.url:
+        differ["--broker"] = f"broker.url = {json.dumps(settings.broker.url)}"
+    if port and port != settings.page.port:
+        differ["--port"] = f"page.port = {settings.page.port}"
+    if differ:
+        raise BadInput(
+            f"{path} is there already and says {', '.join(differ.values())}; {' and '.join(differ)} "
+            f"{'was' if len(differ) == 1 else 'were'} not taken. Change it there, or remove the file."
+        )
+
+
+def _furnish(settings: AdminSettings, password: str) -> Founded:
+    """All besides admin.toml: what is missing is made, what is there is kept. As `found`."""
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     Keyring.make(settings.state)
     authority = Authority.make(settings.state / KEYS / AUTHORITY_FOLDER, settings.site)
@@ -72,6 +99,10 @@ def found(
 
 def write_settings(path: Path, site: str, state: Path | None, broker_url: str, port: int) -> None:
     """A new admin.toml with what differs from the defaults. Raises SettingsRefused before anything is written."""
+    try:
+        Topics(site, "door")
+    except BadInput as error:
+        raise SettingsRefused(Path("--site"), [str(error)]) from error
     values: dict[str, object] = {"site": site}
     lines = [f"site = {json.dumps(site)}"]
     if state is not None:

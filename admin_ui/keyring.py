@@ -10,6 +10,7 @@ page/               the page's own certificate at the broker: mqtt.crt, mqtt.key
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from admin_ui.authority import CA_CERTIFICATE, Authority
+from admin_ui.owner import denied
 from firmware_config.errors import BadState
-from firmware_config.files import make_folder, sync_folder
+from firmware_config.files import is_missing, make_folder, sync_folder
 from firmware_config.keys import SecretKey, SigningKey
 from firmware_config.messages import Topics
 from firmware_config.pairing import DOOR_KEY, LOCK_KEY
@@ -46,10 +48,13 @@ class Keyring:
     from any thread."""
 
     def __init__(self, state: Path) -> None:
-        """state: the page's state folder; keys lie in `keys` below it. Raises BadState where they are missing."""
+        """state: the page's state folder; keys lie in `keys` below it. Raises BadState where they are missing,
+        DiskFault where they may not be read."""
         self._folder = state / KEYS
-        if not (self._folder / SITE_KEY).exists():
+        if is_missing(self._folder / SITE_KEY):
             raise BadState(f"There are no keys in {self._folder}. Run `latchkey-admin init` first.")
+        if not os.access(self._folder / SITE_KEY, os.R_OK):
+            raise denied(self._folder / SITE_KEY, state)
         self.site = SigningKey.load(self._folder / SITE_KEY)
         self.store = SecretKey.load(self._folder / STORE_KEY)
         self._session = SecretKey.load(self._folder / SESSION_KEY)

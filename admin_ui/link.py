@@ -58,6 +58,7 @@ RETAINED: Final = (
     *("lock/challenge", "lock/state", "lock/contact"),
 )
 FOR_THE_STORE: Final = ("applied", "event")
+RENEWAL: Final = "make a new one with `latchkey-admin broker client page`, then `systemctl restart latchkey-admin`"
 UNKNOWN_DOORS: Final = 100
 """Doors without keys that are remembered, so that each is told of once."""
 
@@ -108,6 +109,7 @@ class PageLink:
             subscriptions=[(f"latchkey/{site}/+/{leaf}", 1) for leaf in LEAVES],
             on_message=self._receive,
             on_connected=self._connected,
+            renewal=RENEWAL,
         )
 
     def start(self) -> None:

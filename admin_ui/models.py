@@ -63,7 +63,7 @@ class Base(DeclarativeBase):
 
 
 class PersonRow(Base):
-    """Somebody enrolled. name_key: the name casefolded, so that `Ada` and `ADA` are one name."""
+    """Somebody enrolled. name_key: store.name_key of the name, so that `Ada` and `ADA` are one name."""
 
     __tablename__ = "people"
 

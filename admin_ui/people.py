@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 from admin_ui.given import text
 from admin_ui.models import NAME_LENGTH, DoorRow, MembershipRow, PersonRow
 from admin_ui.portraits import new_portrait
-from admin_ui.store import find_door, name_key, new_id, utc_now
+from admin_ui.store import JOINERS, find_door, name_key, new_id, utc_now
 from admin_ui.views import PeopleQuery, PersonView, Verdict
 from firmware_config.errors import BadInput
 from firmware_config.keys import SecretKey
@@ -22,14 +24,20 @@ MOST_SHOWN: Final = 500
 MOST_PHOTOS: Final = 5
 """Of one person. A roster takes 20; each further one also makes strangers a little likelier to pass."""
 
+LOOSE_JOINERS: Final = re.compile(rf"(?<![^\s{JOINERS}])[{JOINERS}]+")
+"""Those at the beginning of a word. Within and after letters they say how these are written."""
+
 
 def clean_name(name: str) -> str:
-    """Spaces tidied. Raises BadInput."""
-    tidy = " ".join(name.split())
+    """Spaces tidied, accents composed (NFC), joiners only where they follow a letter. Raises BadInput."""
+    tidy = " ".join(LOOSE_JOINERS.sub("", unicodedata.normalize("NFC", name)).split())
     if not tidy:
         raise BadInput("The name is missing. Write the name that the log shall show.")
-    if len(tidy) > NAME_LENGTH or not tidy.isprintable():
-        raise BadInput(f"A name has at most {NAME_LENGTH} printable characters; shorten it.")
+    unseen = next((letter for letter in tidy if letter not in JOINERS and not letter.isprintable()), "")
+    if unseen:
+        raise BadInput(f"The name holds a character that is not printable (U+{ord(unseen):04X}). Type it anew.")
+    if len(tidy) > NAME_LENGTH:
+        raise BadInput(f"A name has at most {NAME_LENGTH} characters; shorten it.")
     return tidy
 
 
@@ -97,9 +105,12 @@ def check_name_free(session: Session, name: str) -> None:
     """Raises BadInput where somebody has this name, however it is written."""
     taken = session.scalar(select(PersonRow.name).where(PersonRow.name_key == name_key(name)))
     if taken is not None:
-        raise BadInput(
-            f"There is already somebody named {taken}. Use another name (add an initial), or remove {taken} first."
-        )
+        raise BadInput(already_named(taken))
+
+
+def already_named(taken: str) -> str:
+    """A sentence that refuses a name. taken: as it is written where it was enrolled."""
+    return f"There is already somebody named {taken}. Use another name (add an initial), or remove {taken} first."
 
 
 def count_people(session: Session, door: str = "") -> int:

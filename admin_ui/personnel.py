@@ -18,7 +18,7 @@ from admin_ui.erasure import erase
 from admin_ui.models import ActRow
 from admin_ui.premises import Premises
 from admin_ui.store import find_door, find_person, name_key, utc_now
-from admin_ui.views import Change, Glance, Likeness, LooksUnlike, PeopleQuery, PersonView, Verdict
+from admin_ui.views import Change, Glance, Likeness, LooksUnlike, PeopleQuery, PersonView, TextChanged, Verdict
 from firmware_config.errors import BadInput
 from firmware_config.face import distance
 
@@ -94,12 +94,14 @@ class Personnel(Premises):
         valid_from: datetime | None = None,
         valid_until: datetime | None = None,
         consent: bool = False,
+        text_read: int | None = None,
     ) -> Change:
         """Save a person and send the roster of each door. With no link the person is saved all the same, and
         Change.news says that the door will learn of it when the link is back.
 
-        doors: names; empty: all. consent: they have agreed to the text of now. Raises BadInput: bad photo, empty name,
-        name taken, no such door; views.LooksLike (a BadInput): same face under another name, unless confirm_duplicate.
+        doors: names; empty: all. consent: they have agreed to the text. text_read: its version, as it was shown to
+        them; None: the text of now. Raises BadInput: bad photo, empty name, name taken, no such door; views.LooksLike
+        (a BadInput): same face under another name, unless confirm_duplicate; views.TextChanged (one too).
         """
         name = people.clean_name(name)
         check_dates(valid_from, valid_until)
@@ -110,6 +112,12 @@ class Personnel(Premises):
                 raise BadInput(" ".join(verdict.sentences))
             with self.store.write() as session:
                 shelf.check_in_force(session, sight.eyes.encoder_id)
+                version = options.consent(session)[0]
+                if consent and text_read is not None and text_read != version:
+                    raise TextChanged(
+                        "The text that people agree to has changed since it was shown. Have them read the new one, "
+                        "then tick the box anew. Nothing was saved."
+                    )
                 people.check_name_free(session, name)
                 rows = people.doors_named(session, doors)
                 if not confirm_duplicate:
@@ -128,7 +136,7 @@ class Personnel(Premises):
                 self._also_ahead(session, person.id, person.portraits[0], verdict)
                 person.valid_from, person.valid_until = valid_from, valid_until
                 if consent:
-                    person.consent_at, person.consent_version = utc_now(), options.consent(session)[0]
+                    person.consent_at, person.consent_version = utc_now(), version
                 view = people.view(person)
                 self._desk.roll(session, rows)
                 agreed = f"consent {view.consent_version}" if consent else "no consent recorded"

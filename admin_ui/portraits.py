@@ -18,7 +18,7 @@ from admin_ui.tune import duplicate_tau
 from admin_ui.views import Likeness, LooksLike, Verdict
 from firmware_config.calibration import Calibration
 from firmware_config.errors import BadInput, BadState
-from firmware_config.face import EMBEDDING_SIZE, FloatArray
+from firmware_config.face import EMBEDDING_SIZE, FloatArray, ImageArray
 from firmware_config.keys import SecretKey
 from firmware_config.roster import template_bytes
 
@@ -86,10 +86,10 @@ def new_portrait(
     if verdict.crop is None or verdict.embedding is None:
         raise BadInput("There is no face to enrol in this photo.")
     return PortraitRow(
-        crop=store_key.seal(crop_topic(person_id), crop_png(verdict.crop)) if keep_photo else None,
+        crop=seal_crop(store_key, person_id, verdict.crop) if keep_photo else None,
         quality=verdict.values,
         created=utc_now(),
-        templates=[TemplateRow(encoder_id=encoder_id, vector=_seal_vector(store_key, person_id, verdict.embedding))],
+        templates=[TemplateRow(encoder_id=encoder_id, vector=seal_vector(store_key, person_id, verdict.embedding))],
     )
 
 
@@ -97,7 +97,7 @@ def add_template(
     session: Session, person_id: str, portrait: PortraitRow, encoder_id: str, vector: FloatArray, store_key: SecretKey
 ) -> None:
     """One more of a portrait that is there, of another encoder. vector: float32[128], unit."""
-    portrait.templates.append(TemplateRow(encoder_id=encoder_id, vector=_seal_vector(store_key, person_id, vector)))
+    portrait.templates.append(TemplateRow(encoder_id=encoder_id, vector=seal_vector(store_key, person_id, vector)))
     session.flush()
 
 
@@ -135,7 +135,7 @@ def add_templates(session: Session, eyes: Eyes, store_key: SecretKey, limit: int
     if rows:
         crops = [crop_array(store_key.open(crop_topic(row.person_id), row.crop or b"")) for row in rows]
         for row, vector in zip(rows, eyes.embed(crops), strict=True):
-            sealed = _seal_vector(store_key, row.person_id, vector)
+            sealed = seal_vector(store_key, row.person_id, vector)
             session.add(TemplateRow(portrait_id=row.id, encoder_id=eyes.encoder_id, vector=sealed))
         session.flush()
     return len(rows)
@@ -164,7 +164,13 @@ def _missing(encoder_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]
     return PortraitRow.id.not_in(have), PortraitRow.crop.is_not(None)
 
 
-def _seal_vector(store_key: SecretKey, person_id: str, vector: FloatArray) -> bytes:
+def seal_crop(store_key: SecretKey, person_id: str, crop: ImageArray) -> bytes:
+    """crop: uint8[112, 112, 3] RGB -> what PortraitRow.crop keeps."""
+    return store_key.seal(crop_topic(person_id), crop_png(crop))
+
+
+def seal_vector(store_key: SecretKey, person_id: str, vector: FloatArray) -> bytes:
+    """vector: float32[128], unit -> what TemplateRow.vector keeps."""
     return store_key.seal(vector_topic(person_id), template_bytes(vector))
 
 

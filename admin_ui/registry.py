@@ -43,11 +43,7 @@ class Registry(Premises):
         with self._changing:
             with self.store.write() as session:
                 person = find_person(session, person_id)
-                if person.revision != revision:
-                    raise Edited(
-                        f"Somebody else has changed {person.name} since you opened this. Nothing was changed; what is "
-                        "there now is shown, edit it anew."
-                    )
+                _check_read(person, revision)
                 if name_key(name) != person.name_key:
                     people.check_name_free(session, name)
                 before = {member.door_name for member in person.memberships}
@@ -64,11 +60,16 @@ class Registry(Premises):
             news = self._desk.send(touched)
         return Change(f"{view.name} is changed.", news, view)
 
-    def suspend(self, person_id: str, suspended: bool, by: str) -> Change:
-        """Take somebody out of every door's list, with all that is known of them kept, or end that. Raises BadInput."""
+    def suspend(self, person_id: str, suspended: bool, by: str, *, revision: int | None = None) -> Change:
+        """Take somebody out of every door's list, with all that is known of them kept, or end that. revision:
+        PersonView.revision as it was read; None: whatever it is.
+
+        Raises BadInput; views.Edited where somebody else was faster."""
         with self._changing:
             with self.store.write() as session:
                 person = find_person(session, person_id)
+                if revision is not None:
+                    _check_read(person, revision)
                 person.suspended = suspended
                 person.revision += 1
                 session.flush()
@@ -161,3 +162,12 @@ class Registry(Premises):
                 raise BadInput(f"This is the text of version {version} already. Nothing was changed.")
             record_act(session, by, "consent_text", f"version {version}")
         return f"Version {version} of the text is in force; who agreed to an older one keeps that."
+
+
+def _check_read(person: PersonRow, revision: int) -> None:
+    """Raises Edited where somebody else has changed this person since they were read."""
+    if person.revision != revision:
+        raise Edited(
+            f"Somebody else has changed {person.name} since you opened this. Nothing was changed; what is there now "
+            "is shown, edit it anew."
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
@@ -40,11 +41,23 @@ PRAGMAS: Final = (
 )
 
 
+JOINERS: Final = "\u200c\u200d"
+"""Unicode's zero width non-joiner and joiner: Persian and the scripts of India are not written rightly without them,
+and no eye tells whether one is there."""
+NO_JOINERS: Final = dict.fromkeys(map(ord, JOINERS))
+
 POSTGRES_LOCK: Final = 0x1A7C
 """Number of the advisory lock that lets one writer at a time in, as SQLite does; any number of our own."""
 
 SERVER_OPTIONS: Final[dict[str, Any]] = {"pool_pre_ping": True}
 """A database server may have been restarted: a dead connection is found out before it is used, not by a person."""
+
+
+LOCKED: Final = "Somebody else is writing; try again in a moment. Nothing was changed."
+SQLITE_LOCKED: Final = ("database is locked", "database table is locked")
+"""Texts of SQLITE_BUSY and SQLITE_LOCKED; Python 3.10 does not tell the codes."""
+POSTGRES_LOCKED: Final = frozenset({"55P03", "40P01"})
+"""SQLSTATE: lock_not_available, deadlock_detected. There a writer waits for as long as the server's lock_timeout."""
 
 
 class StoreDown(BadState):
@@ -139,9 +152,15 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+def folded(text: str) -> str:
+    """What makes two texts the same to who reads them: case aside, and however an accent is written (NFC, once more
+    because folding takes some letters apart)."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def name_key(name: str) -> str:
-    """What makes two names the same: case and spaces aside."""
-    return " ".join(name.split()).casefold()
+    """What makes two names the same: as folded, and spaces and joiners aside."""
+    return folded(" ".join(name.translate(NO_JOINERS).split()))
 
 
 def shortened(name: str) -> str:
@@ -238,9 +257,17 @@ def _stated() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise StoreDown(f"The store failed ({error.orig}). Nothing was changed.") from error
+        said = LOCKED if _locked(error.orig) else f"The store failed ({error.orig}). Nothing was changed."
+        raise StoreDown(said) from error
     except DBAPIError as error:
         raise BadState(f"The store failed ({error.orig}). Nothing was changed.") from error
+
+
+def _locked(error: BaseException | None) -> bool:
+    """Did somebody else write for too long?"""
+    if isinstance(error, sqlite3.Error):
+        return str(error).startswith(SQLITE_LOCKED)
+    return getattr(error, "sqlstate", None) in POSTGRES_LOCKED
 
 
 def _masked(url: str) -> str:

@@ -34,6 +34,10 @@ class Edited(BadInput):
     """Somebody else changed this person since they were read."""
 
 
+class TextChanged(BadInput):
+    """The text that somebody agreed to is not the one in force (any more)."""
+
+
 class ComesAgain(BadInput):
     """Another encoder would leave these people out until they are enrolled again. Confirming it ships all the same."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ WAITS_S: Final = 3600.0
 
 @dataclass(frozen=True)
 class Batch:
-    """rows: as they stand in the table. read_at: monotonic seconds."""
+    """rows: as they stand in the table. read_at: monotonic seconds. id: a yes is to this table, and to no other."""
 
     rows: tuple[Row, ...]
     encoder_id: str
     read_at: float
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def good(self) -> int:
@@ -40,6 +42,13 @@ class WaitingRoom:
         with self._lock:
             self._waiting[account] = waits
 
+    def renew(self, account: str, waits: Batch) -> None:
+        """What became of it; not in place of another one that was read meanwhile."""
+        with self._lock:
+            held = self._waiting.get(account)
+            if held is not None and held.id == waits.id:
+                self._waiting[account] = waits
+
     def get(self, account: str) -> Batch | None:
         """None: there is none, or it waited too long."""
         now = time.monotonic()
@@ -48,7 +57,9 @@ class WaitingRoom:
                 del self._waiting[name]
             return self._waiting.get(account)
 
-    def drop(self, account: str) -> None:
-        """Forget it."""
+    def drop(self, account: str, batch_id: str | None = None) -> None:
+        """Forget it. batch_id: where it is this one; None: whichever it is."""
         with self._lock:
-            self._waiting.pop(account, None)
+            held = self._waiting.get(account)
+            if held is not None and batch_id in (None, held.id):
+                del self._waiting[account]

@@ -103,7 +103,7 @@ def make(settings: AdminSettings, names: Sequence[str] = ()) -> WebCertificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BEFORE)
         .not_valid_after(now - BEFORE + LASTS)
-        .add_extension(x509.SubjectAlternativeName([_host(name) for name in hosts]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([general_name(name) for name in hosts]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -151,7 +151,8 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     return ()
 
 
-def _host(name: str) -> x509.GeneralName:
+def general_name(name: str) -> x509.GeneralName:
+    """Of a host's name or address. Raises BadInput for what is neither."""
     if _is_address(name):
         return x509.IPAddress(ipaddress.ip_address(name))
     if not HOST_NAME.fullmatch(name) or len(name) > LONGEST_NAME:

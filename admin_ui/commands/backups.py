@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from admin_ui.commands.shared import OK, office_at, whoever
+from admin_ui.commands.shared import OK, office_at, site_settings, whoever
+from admin_ui.owner import give_back
 from firmware_config.errors import BadInput
 from firmware_config.files import PRIVATE, sync_folder
-from firmware_config.settings import load_admin
 
 if TYPE_CHECKING:
     from admin_ui.commands.shared import Commands
@@ -32,7 +32,7 @@ def add_backups(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def _backup(options: argparse.Namespace) -> int:
     from admin_ui.backup import write_backup  # noqa: PLC0415
 
-    settings = load_admin(options.settings)
+    settings = site_settings(options, root=True)
     if options.file == STREAM:
         made = write_backup(settings, sys.stdout.buffer)
     else:
@@ -61,7 +61,7 @@ def _backup(options: argparse.Namespace) -> int:
 def _restore(options: argparse.Namespace) -> int:
     from admin_ui.backup import restore  # noqa: PLC0415
 
-    settings = load_admin(options.settings)
+    settings = site_settings(options, root=True)
     if options.file == STREAM:
         made, before = restore(settings, sys.stdin.buffer)
     else:
@@ -70,7 +70,10 @@ def _restore(options: argparse.Namespace) -> int:
     print(f"Site {made.site} is as it was on {made.made:%Y-%m-%d %H:%M} UTC.")
     if before is not None:
         print(f"What was there before is in {before}. Erase it when all is well: it has keys and faces in it.")
-    with office_at(options, connect=False) as office:
-        lists = office.overtake(whoever(), f"restored a backup of {made.made.isoformat()}")
+    try:
+        with office_at(options, connect=False, root=True) as office:
+            lists = office.overtake(whoever(), f"restored a backup of {made.made.isoformat()}")
+    finally:
+        give_back(settings.state)
     print(f"The lists of {lists} doors are numbered past those that the doors may have; start the page to send them.")
     return OK

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,15 +35,30 @@ def add_broker(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def _write(options: argparse.Namespace) -> int:
     from admin_ui.brokerage import BrokerPlace  # noqa: PLC0415
     from admin_ui.founding import lines_to_add  # noqa: PLC0415
+    from admin_ui.webcert import general_name  # noqa: PLC0415
 
+    for host in options.host:
+        general_name(host)  # raises BadInput
     place = BrokerPlace(options.folder.resolve(), tuple(options.host), options.port)
     with office_at(options, connect=False) as office:
         office.write_broker(place, whoever())
         lines = lines_to_add(office.settings, place)
     print(f"{place.folder} is ready: `mosquitto -c {place.folder / 'mosquitto.conf'}`, or reload the one that runs.")
+    if not _is_for_a_group(place.folder):
+        print(
+            "Mosquitto cannot read it where it runs as a user of its own, as Debian's does. Let its group read it, "
+            f"as root: `install -d -o {getpass.getuser()} -g mosquitto -m 2750 {place.folder}`; then write it again.",
+            file=sys.stderr,
+        )
     if lines:
         print(f"The page reaches it with these lines in {options.settings}:", *lines, sep="\n")
     return OK
+
+
+def _is_for_a_group(folder: Path) -> bool:
+    """Hands its files, the key among them, to a group that may read them: see write_broker."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_ISGID and mode & stat.S_IRGRP and mode & stat.S_IXGRP)
 
 
 def _client(options: argparse.Namespace) -> int:

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from admin_ui.commands.shared import FAILED, OK, office_at, report, whoever
+from admin_ui.commands.shared import FAILED, OK, office_at, report, site_settings, whoever
 from firmware_config.errors import BadInput
-from firmware_config.settings import BrokerSettings, load_admin
+from firmware_config.schema import validate
+from firmware_config.settings import BrokerSettings
 
 if TYPE_CHECKING:
     from admin_ui.commands.shared import Commands
@@ -52,12 +53,12 @@ def add_doors(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 
 def _broker(options: argparse.Namespace) -> BrokerSettings | None:
-    settings = load_admin(options.settings)
+    settings = site_settings(options)
     if not (options.broker or options.username):
         return None
     values = {"url": options.broker or settings.broker.url, "ca_file": settings.broker.ca_file}
     values |= {"username": options.username, "password_file": options.password_file}
-    return BrokerSettings.model_validate(values)
+    return validate(BrokerSettings, values, Path("--broker"))
 
 
 def _door_add(options: argparse.Namespace) -> int:

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from admin_ui.owner import refuse_root
 from firmware_config.errors import BadInput
-from firmware_config.settings import load_admin
+from firmware_config.files import is_missing
+from firmware_config.schema import SettingsRefused
+from firmware_config.settings import AdminSettings, load_admin
 
 if TYPE_CHECKING:
     from admin_ui.service import Office
@@ -29,12 +32,28 @@ APPLIED_S: Final = 5.0
 # Each command loads what it needs: `init` must not wait for OpenCV, nor `people` for the page.
 
 
+def site_settings(options: argparse.Namespace, *, root: bool = False) -> AdminSettings:
+    """admin.toml. root: may work on somebody else's site, and sees to whose its files are. Raises SettingsRefused,
+    BadInput."""
+    try:
+        settings = load_admin(options.settings)
+    except SettingsRefused as refused:
+        if not is_missing(options.settings):
+            raise
+        advice = "Run `latchkey-admin init` first, or name another file with --settings."
+        raise SettingsRefused(options.settings, [f"{problem} {advice}" for problem in refused.problems]) from None
+    if not root:
+        refuse_root(settings.state, options.words)
+    return settings
+
+
 @contextlib.contextmanager
-def office_at(options: argparse.Namespace, *, connect: bool) -> Iterator[Office]:
-    """connect: also wait a moment for the broker. Raises SettingsRefused, BadState."""
+def office_at(options: argparse.Namespace, *, connect: bool, root: bool = False) -> Iterator[Office]:
+    """connect: also wait a moment for the broker. root: as for site_settings. Raises SettingsRefused, BadInput,
+    BadState."""
     from admin_ui.service import Office  # noqa: PLC0415
 
-    office = Office(load_admin(options.settings))
+    office = Office(site_settings(options, root=root))
     try:
         if connect:
             office.start()
@@ -52,7 +71,10 @@ def whoever() -> str:
 def read_password(path: Path | None) -> str:
     """The first line of a file, or what somebody types. Raises BadInput, OSError."""
     if path is None:
-        return getpass.getpass("New password: ")
+        try:
+            return getpass.getpass("New password: ")
+        except EOFError:
+            raise BadInput("No password was typed. Name a file that has it with --password-file.") from None
     lines = path.read_text(encoding="utf-8").splitlines()
     if not lines:
         raise BadInput(f"{path} is empty. Write the password into its first line.")

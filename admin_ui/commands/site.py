@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from admin_ui.commands.shared import OK, office_at, read_password, report, whoever
+from admin_ui.commands.shared import OK, office_at, read_password, report, site_settings, whoever
+from admin_ui.owner import refuse_root
 from admin_ui.roles import AccountRole
-from firmware_config.settings import load_admin
+from firmware_config.files import is_missing
+from firmware_config.settings import AdminSettings, load_admin
 
 if TYPE_CHECKING:
     from admin_ui.commands.shared import Commands
@@ -55,8 +57,12 @@ def add_model(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def _init(options: argparse.Namespace) -> int:
     from admin_ui.founding import found  # noqa: PLC0415
 
-    chosen = read_password(options.password_file) if options.password_file else ""
     state = options.state.resolve() if options.state else None
+    if is_missing(options.settings):
+        refuse_root(state or AdminSettings(site="home").state, options.words)
+    else:
+        refuse_root(load_admin(options.settings).state, options.words)
+    chosen = read_password(options.password_file) if options.password_file else ""
     done = found(
         options.settings,
         options.site,
@@ -76,17 +82,22 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from admin_ui.port import check_port  # noqa: PLC0415
+
+    settings = site_settings(options)
+    check_port(settings.page)
+
     from admin_ui.service import Office  # noqa: PLC0415
     from admin_ui.serving import serve  # noqa: PLC0415
 
-    return serve(Office(load_admin(options.settings)))
+    return serve(Office(settings))
 
 
 def _password(options: argparse.Namespace) -> int:
     from admin_ui.accounts import drop_codes, set_password  # noqa: PLC0415
     from admin_ui.store import open_store  # noqa: PLC0415
 
-    settings = load_admin(options.settings)
+    settings = site_settings(options)
     store = open_store(settings.store, settings.state)
     try:
         role = AccountRole(options.role) if options.role else None
@@ -102,7 +113,7 @@ def _password(options: argparse.Namespace) -> int:
 def _web_certificate(options: argparse.Namespace) -> int:
     from admin_ui.webcert import make  # noqa: PLC0415
 
-    settings = load_admin(options.settings)
+    settings = site_settings(options)
     made = make(settings, options.host)
     print(f"{made.certificate} is good until {made.ends:%Y-%m-%d}, for {', '.join(made.names)}. Restart the page.")
     if not settings.page.https:

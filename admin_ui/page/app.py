@@ -45,6 +45,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.routing import Mount
 
+from admin_ui.backup import UPLOADS
 from admin_ui.page import markup
 from admin_ui.page.accounts import accounts_tab
 from admin_ui.page.api import account_of, add_endpoints
@@ -86,7 +87,7 @@ def create_app(office: Office) -> FastAPI:
 
 async def _made_in_a_loop(office: Office) -> FastAPI:
     # By its port: another process of this page may have photos of its own here.
-    parent = office.settings.state / "uploads"
+    parent = office.settings.state / UPLOADS
     uploads = parent / str(office.settings.page.port)
     # Whatever a crash left: a photo serves one enrolment and is not kept.
     for left in (uploads, *_older(parent)):

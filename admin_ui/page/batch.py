@@ -32,17 +32,17 @@ class BatchWork:
         self._uploads = uploads
 
     def fill(self, request: gr.Request) -> tuple[Any, ...]:
-        """-> table, enrol, drop: what waits for this account's yes, after a reload of the browser too."""
+        """-> table, enrol, drop, shown: what waits for this account's yes, after a reload of the browser too."""
         account = account_of(request)
         try:
             return self._shown(seat(self._office, account).waiting_batch(account))
         except LatchkeyError:
-            return "", gr.update(visible=False), gr.update(visible=False)
+            return self._shown(None)
 
     def read(self, file: File, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """-> status, file, table, enrol, drop."""
+        """-> status, file, table, enrol, drop, shown."""
         if file is None:
-            yield (*[gr.skip()] * 5,)
+            yield (*[gr.skip()] * 6,)
             return
         account, same = account_of(request), gr.skip()
         far = [0, 0]
@@ -62,7 +62,7 @@ class BatchWork:
         reading = threading.Thread(target=work, daemon=True)
         reading.start()
         while reading.is_alive():
-            yield markup_people.reading(*far), *[same] * 4
+            yield markup_people.reading(*far), *[same] * 5
             reading.join(LOOK_S)
         forget_photo(file, self._uploads)
         outcome = made[0] if made else None
@@ -72,40 +72,40 @@ class BatchWork:
             yield (
                 markup.note(str(outcome or "The page failed on this file; its log says how."), "bad"),
                 None,
-                *[same] * 3,
+                *[same] * 4,
             )
 
-    def enrol(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """-> status, table, enrol, drop."""
+    def enrol(self, shown: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> status, table, enrol, drop, shown. shown: which batch the table is of; the same account may have read
+        another one in another tab."""
         account, same = account_of(request), gr.skip()
-        yield markup.note("Saving.", busy=True), same, gr.update(interactive=False), gr.update(interactive=False)
-        ready = (gr.update(interactive=True), gr.update(interactive=True))
+        yield markup.note("Saving.", busy=True), same, gr.update(interactive=False), gr.update(interactive=False), same
         try:
             office = seat(self._office, account)
-            change = office.enrol_batch(account)
-            shown = self._shown(office.waiting_batch(account))
+            change = office.enrol_batch(account, shown)
+            left = self._shown(office.waiting_batch(account))
         except LatchkeyError as error:
-            yield markup.note(str(error), "bad"), same, *ready
+            yield markup.note(str(error), "bad"), *self.fill(request)
             return
-        yield markup.note(change.sentence, busy=True), *shown
+        yield markup.note(change.sentence, busy=True), *left
         for told in arrival(self._office, change, "knows them now"):
-            yield told, *[same] * 3
-        yield same, same, *ready
+            yield told, *[same] * 4
+        yield same, same, gr.update(interactive=True), gr.update(interactive=True), same
 
-    def drop(self, request: gr.Request) -> tuple[Any, ...]:
-        """-> status, table, enrol, drop."""
+    def drop(self, shown: str, request: gr.Request) -> tuple[Any, ...]:
+        """-> status, table, enrol, drop, shown."""
         account = account_of(request)
         try:
-            seat(self._office, account).drop_batch(account)
+            seat(self._office, account).drop_batch(account, shown)
         except LatchkeyError as error:
-            return markup.note(str(error), "bad"), *[gr.skip()] * 3
+            return markup.note(str(error), "bad"), *[gr.skip()] * 4
         return markup.note("Forgotten; nobody was saved.", "good"), *self._shown(None)
 
     def _shown(self, waits: Batch | None) -> tuple[Any, ...]:
         if waits is None:
-            return "", gr.update(visible=False), gr.update(visible=False)
+            return "", gr.update(visible=False), gr.update(visible=False), ""
         button = gr.update(visible=waits.good > 0, value=f"Enrol these {waits.good}", interactive=True)
-        return markup_people.batch_table(waits), button, gr.update(visible=True, interactive=True)
+        return markup_people.batch_table(waits), button, gr.update(visible=True, interactive=True), waits.id
 
 
 def batch_panel(office: Office, uploads: Path) -> tuple[list[Any], Callable[..., Any]]:
@@ -120,7 +120,9 @@ def batch_panel(office: Office, uploads: Path) -> tuple[list[Any], Callable[...,
     with gr.Row(elem_classes="lk-inline"):
         enrol = gr.Button("Enrol these", variant="primary", visible=False, elem_id="lk-batch-enrol")
         drop = gr.Button("Forget them", visible=False, elem_id="lk-batch-drop")
-    file.upload(work.read, file, [status, file, table, enrol, drop], **QUIET)
-    enrol.click(work.enrol, None, [status, table, enrol, drop], **QUIET)
-    drop.click(work.drop, None, [status, table, enrol, drop], **QUIET)
-    return [table, enrol, drop], work.fill
+    shown = gr.State("")
+    outputs = [table, enrol, drop, shown]
+    file.upload(work.read, file, [status, file, *outputs], **QUIET)
+    enrol.click(work.enrol, shown, [status, *outputs], **QUIET)
+    drop.click(work.drop, shown, [status, *outputs], **QUIET)
+    return outputs, work.fill

@@ -15,9 +15,9 @@ from firmware_config.errors import LatchkeyError
 
 FILTERS: Final = ("lk-people-door", "lk-events-door")
 """Begin with every door."""
-ONE: Final = ("lk-place", "lk-threshold-door", "lk-try-place")
+ONE: Final = ("lk-place", "lk-door-choice", "lk-threshold-door", "lk-try-place")
 SEVERAL: Final = "lk-doors"
-HIDDEN_FOR_ONE: Final = ("lk-threshold-door", SEVERAL)
+HIDDEN_FOR_ONE: Final = ("lk-door-choice", "lk-threshold-door", SEVERAL)
 """Where there is nothing to choose while there is one door."""
 
 
@@ -35,7 +35,15 @@ def add_door_lists(blocks: Any, office: Office, tabs: Any) -> None:
             return gr.skip()
 
     def renew(
-        before: Any, people: Any, events: Any, place: Any, threshold: Any, trial: Any, several: Any, request: gr.Request
+        before: Any,
+        people: Any,
+        events: Any,
+        place: Any,
+        door: Any,
+        threshold: Any,
+        trial: Any,
+        several: Any,
+        request: gr.Request,
     ) -> tuple[Any, ...]:
         try:
             names = at_desk(office, request)[1]
@@ -43,7 +51,7 @@ def add_door_lists(blocks: Any, office: Office, tabs: Any) -> None:
             names = before
         if names == before:
             return gr.skip(), *[gr.skip()] * len(lists)
-        chosen = dict(zip(ids, (people, events, place, threshold, trial, several), strict=True))
+        chosen = dict(zip(ids, (people, events, place, door, threshold, trial, several), strict=True))
         return names, *renewed(names, before, chosen).values()
 
     blocks.load(remember, None, known, **QUIET)

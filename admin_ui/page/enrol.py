@@ -19,10 +19,14 @@ from admin_ui.page.photo import File, forget_photo, photo_bytes, put_photo
 from admin_ui.page.theme import html, photo_box
 from admin_ui.roles import seat
 from admin_ui.service import Office
-from admin_ui.views import LooksLike
+from admin_ui.views import LooksLike, TextChanged
 from firmware_config.errors import BadInput, LatchkeyError
 
 NO_CONSENT = "Have them read the text and agree, then tick the box below it. Nothing was saved."
+TEXT_UNKNOWN = (
+    "The page was restarted meanwhile. Have them read the text once more, then tick the box anew. Nothing was saved."
+)
+NO_DOOR = "Choose at least one door. Nothing was saved."
 APPROVE = "This is the best picture that {door} has of the last three seconds. Enrol only if it is the right person."
 
 
@@ -34,18 +38,30 @@ class EnrolWork:
         self._uploads = uploads
 
     def fill(self, request: gr.Request) -> tuple[Any, ...]:
-        """-> doors, consent text, consent, rule, place."""
+        """-> doors, consent text, consent, text shown, rule, place."""
         office = seat(self._office, account_of(request))
         try:
             names = [door.name for door in office.doors()]
-            version, text = office.consent_text()
+            text = self._text(office)
             rule = markup_people.photo_rule(office.photo_rule())
         except LatchkeyError as error:
-            return gr.skip(), markup.note(str(error), "bad"), gr.skip(), "", gr.skip()
-        ticked = gr.update(label=f"They have read this text (version {version}) and agree")
+            return gr.skip(), markup.note(str(error), "bad"), gr.skip(), gr.skip(), "", gr.skip()
         doors = gr.update(choices=names, value=names, visible=len(names) > 1)
         place = gr.update(choices=names, value=names[0] if names else None)
-        return doors, markup_people.consent(version, text), ticked, rule, place
+        return doors, *text, rule, place
+
+    def _text(self, office: Office) -> tuple[Any, ...]:
+        """-> consent text, consent, text shown: a tick is for one version. Raises LatchkeyError."""
+        version, text = office.consent_text()
+        ticked = gr.update(value=False, label=f"They have read this text (version {version}) and agree")
+        return markup_people.consent(version, text), ticked, version
+
+    def _chosen(self, office: Office, doors: object) -> list[str]:
+        """For the office no door means every door; where there is a choice, that is no answer. Raises BadInput."""
+        names = given.texts(doors, "The doors")
+        if not names and len(office.doors()) > 1:
+            raise BadInput(NO_DOOR)
+        return names
 
     def look(self, file: File, came_from: str, request: gr.Request) -> tuple[Any, ...]:
         """-> verdict, confirm, status, came from: a new photo makes what was said about the last one old; an empty
@@ -86,39 +102,52 @@ class EnrolWork:
         last: str | None,
         agreed: bool,
         sure: bool,
+        shown: int,
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
-        """-> status, enrol, confirm, photo, name, verdict, consent, first, last. Nothing that was typed is lost by an
-        error."""
+        """-> status, enrol, confirm, photo, name, verdict, first, last, consent text, consent, text shown. Nothing that
+        was typed is lost by an error. shown: version of the text, 0 where the page does not know."""
         same = gr.skip()
         account = account_of(request)
-        yield markup.note("Saving.", busy=True), gr.update(interactive=False), *[same] * 7
+        office = seat(self._office, account)
+        yield markup.note("Saving.", busy=True), gr.update(interactive=False), *[same] * 9
         try:
-            if agreed is not True:
-                raise BadInput(NO_CONSENT)
-            change = seat(self._office, account).enrol(
+            _check_agreed(agreed, shown)
+            change = office.enrol(
                 given.text(who, "The name"),
                 photo_bytes(file, self._uploads),
-                given.texts(doors, "The doors"),
+                self._chosen(office, doors),
                 account,
                 confirm_duplicate=sure is True,
                 valid_from=days.first_moment(days.day(given.text(first or "", "The first day"))),
                 valid_until=days.last_moment(days.day(given.text(last or "", "The last day"))),
                 consent=True,
+                text_read=shown,
             )
+        except TextChanged as error:
+            yield markup.note(str(error), "warn"), gr.update(interactive=True), *[same] * 6, *self._text(office)
+            return
         except LatchkeyError as error:
             alike = isinstance(error, LooksLike)
             told = markup.note(str(error), "warn" if alike else "bad")
             asked = gr.update(visible=True) if alike else same
-            yield told, gr.update(interactive=True), asked, *[same] * 6
+            yield told, gr.update(interactive=True), asked, *[same] * 8
             return
         forget_photo(file, self._uploads)
-        cleared = (gr.update(value=False, visible=False), None, "", "", False, None, None)
+        cleared = (gr.update(value=False, visible=False), None, "", "", None, None, same, False, same)
         yield markup.note(change.sentence, busy=True), same, *cleared
         person = change.person.name if change.person is not None else who.strip()
         for told in arrival(self._office, change, f"knows {person} now"):
-            yield told, *[same] * 8
-        yield same, gr.update(interactive=True), *[same] * 7
+            yield told, *[same] * 10
+        yield same, gr.update(interactive=True), *[same] * 9
+
+
+def _check_agreed(agreed: object, shown: int) -> None:
+    """Raises BadInput; views.TextChanged (one too) where nobody knows what the tick was for."""
+    if agreed is not True:
+        raise BadInput(NO_CONSENT)
+    if not shown:
+        raise TextChanged(TEXT_UNKNOWN)
 
 
 def enrol_tab(office: Office, uploads: Path) -> list[tuple[list[Any], Callable[..., Any]]]:
@@ -154,16 +183,16 @@ def enrol_tab(office: Office, uploads: Path) -> list[tuple[list[Any], Callable[.
                 batch = batch_panel(office, uploads)
             keeping = keeping_panel(office)
 
-    came = gr.State("")
+    came, shown = gr.State(""), gr.State(0)
     # Past the queue, which would be a second request.
     photo.change(work.look, [photo, came], [verdict, confirm, status, came], queue=False, **QUIET)
     ask.click(work.from_door, place, [photo, status, came], show_progress_on=status, **QUIET)
     gr.on(
         [enrol.click, name.submit],
         work.enrol,
-        [name, photo, doors, first, last, agreed, confirm],
-        [status, enrol, confirm, photo, name, verdict, agreed, first, last],
+        [name, photo, doors, first, last, agreed, confirm, shown],
+        [status, enrol, confirm, photo, name, verdict, first, last, text, agreed, shown],
         show_progress_on=status,
         **QUIET,
     )
-    return [([doors, text, agreed, rule, place], work.fill), batch, keeping]
+    return [([doors, text, agreed, shown, rule, place], work.fill), batch, keeping]

@@ -71,31 +71,33 @@ class ModelsWork:
         return markup_models.trial(found), rest, gr.update(visible=True)
 
     def read(self, file: File, request: gr.Request) -> tuple[Any, ...]:
-        """-> compared, ship, try, leave out, status."""
+        """-> compared, ship, try, leave out, back from, status. back from: the encoder in force, where the file's is
+        shown to be older; "" otherwise."""
         hidden = gr.update(visible=False)
         if file is None:
-            return "", hidden, hidden, gr.update(visible=False, value=False), ""
+            return "", hidden, hidden, gr.update(visible=False, value=False), "", ""
         office = seat(self._office, account_of(request))
         try:
-            found = office.read_model(sent_path(file, self._uploads))
-            compared = markup_models.compared(office.model_in_force(), found)
+            now, found = office.model_in_force(), office.read_model(sent_path(file, self._uploads))
         except LatchkeyError as error:
-            return "", hidden, hidden, hidden, markup.note(str(error), "bad")
+            return "", hidden, hidden, hidden, "", markup.note(str(error), "bad")
+        compared = markup_models.compared(now, found)
         words = "Ship the older version to all doors" if found.older else "Ship it to all doors"
         ship = gr.update(visible=not found.refused or found.older, value=words)
         leave = gr.update(
             visible=bool(found.again), value=False, label=f"Yes, {len(found.again)} people are enrolled again by me"
         )
-        return compared, ship, gr.update(visible=not found.refused), leave, ""
+        back_from = now.encoder_id if found.older else ""
+        return compared, ship, gr.update(visible=not found.refused), leave, back_from, ""
 
-    def ship(self, file: File, leave_out: bool, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def ship(self, file: File, leave_out: bool, back_from: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """-> status, file, compared, ship, try, leave out, then as fill."""
         account = account_of(request)
 
         def work(progress: Progress) -> Change:
             path = sent_path(file, self._uploads)
             office = seat(self._office, account)
-            return office.ship_file(path, account, leave_out=leave_out is True, progress=progress)
+            return office.ship_file(path, account, back_from=back_from, leave_out=leave_out is True, progress=progress)
 
         yield from self._of_file(work, file, request)
 
@@ -238,10 +240,11 @@ def models_tab(office: Office, uploads: Any) -> tuple[list[Any], Callable[..., A
     outputs = [running, past, administration, trial, rest, take, place]
     timer = gr.Timer(TICK_S)
     timer.tick(work.tick, None, [trial, rest, take], queue=False, **QUIET)
-    read = [compared, ship, first, leave, status]
+    back_from = gr.State("")
+    read = [compared, ship, first, leave, back_from, status]
     gr.on([file.upload, file.clear], work.read, file, read, **QUIET)
     sent = [status, file, compared, ship, first, leave, *outputs]
-    ship.click(work.ship, [file, leave], sent, **QUIET)
+    ship.click(work.ship, [file, leave, back_from], sent, **QUIET)
     first.click(work.try_out, [file, place, leave], sent, **QUIET)
     rest.click(work.rest, None, [tried, *outputs], **QUIET)
     take.click(work.take_back, None, [tried, *outputs], **QUIET)

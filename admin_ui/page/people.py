@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,8 +37,33 @@ STATES: Final = [
     ("No consent recorded", "no consent"),
 ]
 ORDERS: Final = [("By name", "name"), ("Newest first", "newest"), ("Ends first", "ends first")]
-CARD: Final = 8
-"""Outputs of `opened`: column, card, name, doors, first, last, suspend, revision."""
+CARD: Final = 7
+"""Outputs of a card: column, card, name, doors, first, last, suspend."""
+SAME: Final = gr.skip()
+
+
+@dataclass
+class Opened:
+    """Whose card one browser shows, as it was read: one object a browser, for everything that goes on in it at once.
+    A button looks here when it is pressed, and again when it has served, for somebody else may be open by then."""
+
+    person: PersonView | None = None
+
+    def still(self, person: PersonView) -> bool:
+        """True while nobody else was opened since."""
+        return self.person is not None and self.person.id == person.id
+
+
+def _pressed(person: PersonView | None) -> PersonView:
+    """Which card is open is kept by the page's process; a browser may outlive it. Raises BadInput."""
+    if person is None:
+        raise BadInput("The page was restarted meanwhile. Open this person once more; nothing was changed.")
+    return person
+
+
+def _unasked() -> Any:
+    """The box "It is the same person", for the next photo. Gradio takes an update apart, so each is a new one."""
+    return gr.update(value=False, visible=False)
 
 
 class PeopleWork:
@@ -65,17 +91,20 @@ class PeopleWork:
         doors = gr.update(choices=[("Every door", ""), *[(name, name) for name in names]], value="")
         return doors, self.listed("", "", "", "name", request), gr.update(visible=role is AccountRole.ADMINISTRATOR)
 
-    def open(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-        """-> opened id, the card's eight, status, typed."""
+    def open(self, opened: Opened, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """-> the card's seven, status, typed, photo, confirm."""
         wanted = str(getattr(event, "person", ""))
         try:
             office = seat(self._office, account_of(request))
             person, doors = office.person(wanted), [door.name for door in office.doors()]
         except LatchkeyError as error:
-            return "", gr.update(visible=False), *[gr.skip()] * (CARD - 1), markup.note(str(error), "warn"), ""
-        return person.id, *self._card(person, doors), "", ""
+            opened.person = None
+            told = markup.note(str(error), "warn")
+            return gr.update(visible=False), *[SAME] * (CARD - 1), told, "", None, _unasked()
+        return *self._card(opened, person, doors), "", "", None, _unasked()
 
-    def _card(self, person: PersonView, doors: list[str] | None = None) -> tuple[Any, ...]:
+    def _card(self, opened: Opened, person: PersonView, doors: list[str] | None = None) -> tuple[Any, ...]:
+        opened.person = person
         chosen = list(person.doors)
         boxes = gr.update(value=chosen) if doors is None else gr.update(choices=doors, value=chosen)
         return (
@@ -86,104 +115,117 @@ class PeopleWork:
             days.first_day(person.valid_from) or None,
             days.last_day(person.valid_until) or None,
             gr.update(value="Let in again" if person.suspended else "Suspend"),
-            person.revision,
         )
-
-    def _opened(self, person_id: str) -> str:
-        """Which card is open is kept by the page's process; a browser may outlive it. Raises BadInput."""
-        if not person_id:
-            raise BadInput("The page was restarted meanwhile. Open this person once more; nothing was changed.")
-        return person_id
 
     def save(
         self,
-        person_id: str,
-        revision: int,
+        opened: Opened,
         name: str,
         doors: list[str],
         first: str | None,
         last: str | None,
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
-        """-> status, the card's eight."""
-        account = account_of(request)
-        office = seat(self._office, account)
-        yield markup.note("Saving.", busy=True), *[gr.skip()] * CARD
-        try:
-            change = office.edit_person(
-                self._opened(person_id),
-                revision,
+        """-> status, the card's seven."""
+        account, pressed = account_of(request), opened.person
+
+        def edit(office: Office, person: PersonView) -> Change:
+            return office.edit_person(
+                person.id,
+                person.revision,
                 account,
                 name=given.text(name, "The name"),
                 doors=given.texts(doors, "The doors"),
                 valid_from=days.first_moment(days.day(given.text(first or "", "The first day"))),
                 valid_until=days.last_moment(days.day(given.text(last or "", "The last day"))),
             )
-        except Edited as error:
-            yield markup.note(str(error), "warn"), *self._card(office.person(person_id))
-            return
-        except LatchkeyError as error:
-            yield markup.note(str(error), "bad"), *[gr.skip()] * CARD
-            return
-        yield from self._told(change, "has the change")
 
-    def suspend(self, person_id: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """-> status, the card's eight."""
+        yield markup.note("Saving.", busy=True), *[SAME] * CARD
+        yield from self._changed(opened, pressed, account, edit)
+
+    def suspend(self, opened: Opened, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> status, the card's seven. It does what the button says, which may be older than what is so by now."""
         account = account_of(request)
-        office = seat(self._office, account)
-        try:
-            change = office.suspend(self._opened(person_id), not office.person(person_id).suspended, account)
-        except LatchkeyError as error:
-            yield markup.note(str(error), "bad"), *[gr.skip()] * CARD
-            return
-        yield from self._told(change, "has the change")
+        yield from self._changed(
+            opened,
+            opened.person,
+            account,
+            lambda office, person: office.suspend(person.id, not person.suspended, account, revision=person.revision),
+        )
 
-    def add_photo(self, person_id: str, file: File, sure: bool, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """-> status, the card's eight, photo, confirm."""
-        account, same = account_of(request), gr.skip()
+    def add_photo(self, opened: Opened, file: File, sure: bool, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> status, the card's seven, photo, confirm."""
+        account, pressed = account_of(request), opened.person
         if file is None:
-            yield (*[same] * (CARD + 3),)
+            # What was said of the photo before does not hold for the next.
+            yield *[SAME] * (CARD + 2), _unasked()
             return
         try:
+            person = _pressed(pressed)
             change = seat(self._office, account).add_photo(
-                self._opened(person_id), photo_bytes(file, self._uploads), account, confirm_unlike=sure is True
+                person.id, photo_bytes(file, self._uploads), account, confirm_unlike=sure is True
             )
         except LatchkeyError as error:
             unlike = isinstance(error, LooksUnlike)
-            yield markup.note(str(error), "warn" if unlike else "bad"), *[same] * (CARD + 1), gr.update(visible=unlike)
+            asked = gr.update(value=False, visible=unlike) if pressed is not None and opened.still(pressed) else SAME
+            yield markup.note(str(error), "warn" if unlike else "bad"), *[SAME] * (CARD + 1), asked
             return
         forget_photo(file, self._uploads)
-        for told in self._told(change, f"has the photo. {change.sentence.partition('. ')[2]}"):
-            yield *told, None, gr.update(value=False, visible=False)
+        for told in self._told(opened, person, change, f"has the photo. {change.sentence.partition('. ')[2]}"):
+            yield *told, *((None, _unasked()) if opened.still(person) else (SAME, SAME))
 
-    def erase(self, person_id: str, typed: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """-> removed, column, typed, opened id."""
-        account, same = account_of(request), gr.skip()
-        yield markup.note("Erasing.", busy=True), same, same, same
+    def erase(self, opened: Opened, typed: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """-> removed, column, typed."""
+        account, pressed = account_of(request), opened.person
+        yield markup.note("Erasing.", busy=True), SAME, SAME
         try:
-            change = seat(self._office, account).remove(
-                self._opened(person_id), account, given.text(typed or "", "The name")
-            )
+            person = _pressed(pressed)
+            change = seat(self._office, account).remove(person.id, account, given.text(typed or "", "The name"))
         except LatchkeyError as error:
-            yield markup.note(str(error), "bad"), same, same, same
+            yield markup.note(str(error), "bad"), SAME, SAME
             return
         receipt = markup.note(change.sentence, "good")
-        gone = change.person.name if change.person is not None else "them"
-        yield receipt, gr.update(visible=False), "", ""
+        if opened.still(person):
+            opened.person = None
+            yield receipt, gr.update(visible=False), ""
+        gone = change.person.name if change.person is not None else person.name
         for told in arrival(self._office, change, f"has forgotten {gone}"):
-            yield receipt + told, same, same, same
+            yield receipt + told, SAME, SAME
 
-    def _told(self, change: Change, deed: str) -> Iterator[tuple[Any, ...]]:
-        shown = self._card(change.person) if change.person is not None else tuple([gr.skip()] * CARD)
+    def _changed(
+        self, opened: Opened, pressed: PersonView | None, account: str, work: Callable[[Office, PersonView], Change]
+    ) -> Iterator[tuple[Any, ...]]:
+        """-> status, the card's seven. pressed: who was open when the button was pressed."""
+        office = seat(self._office, account)
+        try:
+            person = _pressed(pressed)
+            try:
+                change = work(office, person)
+            except Edited as error:
+                now = office.person(person.id)
+                shown = self._card(opened, now) if opened.still(person) else [SAME] * CARD
+                yield markup.note(str(error), "warn"), *shown
+                return
+        except LatchkeyError as error:
+            yield markup.note(str(error), "bad"), *[SAME] * CARD
+            return
+        yield from self._told(opened, person, change, "has the change")
+
+    def _told(self, opened: Opened, person: PersonView, change: Change, deed: str) -> Iterator[tuple[Any, ...]]:
+        """-> status, the card's seven; of somebody whose card is no longer shown no more than that it is done."""
+        if not opened.still(person):
+            yield markup.note(change.sentence, "good"), *[SAME] * CARD
+            return
+        shown = self._card(opened, change.person) if change.person is not None else [SAME] * CARD
         yield markup.note(change.sentence, busy=bool(change.news)), *shown
         for told in arrival(self._office, change, deed):
-            yield told, *[gr.skip()] * CARD
+            yield told if opened.still(person) else SAME, *[SAME] * CARD
 
 
 def people_tab(office: Office, uploads: Path, tab: Any) -> tuple[list[Any], Callable[..., Any]]:
     """Build the tab inside Blocks -> (components to fill at load, the function that fills them)."""
     work = PeopleWork(office, uploads)
-    opened, revision = gr.State(""), gr.State(1)
+    opened = gr.State(Opened())
     with gr.Row(elem_classes="lk-columns"):
         with gr.Column(scale=6, min_width=280, elem_classes="lk-panel"):
             html("<h2>People</h2>")
@@ -222,22 +264,22 @@ def people_tab(office: Office, uploads: Path, tab: Any) -> tuple[list[Any], Call
                 erase = gr.Button("Erase for good", variant="stop", elem_id="lk-erase")
 
     asked = [search, door, state, order]
-    eight = [column, card, name, doors, first, last, suspend, revision]
-    people.click(work.open, None, [opened, *eight, status, typed], **QUIET)
+    seven = [column, card, name, doors, first, last, suspend]
+    people.click(work.open, opened, [*seven, status, typed, photo, confirm], **QUIET)
     # Past the queue, which would be a second request.
     gr.on([search.input, door.change, state.change, order.change, tab.select], work.listed, asked, people,
           trigger_mode="always_last", queue=False, **QUIET)  # fmt: skip
-    saved = save.click(work.save, [opened, revision, name, doors, first, last], [status, *eight], **QUIET)
-    suspended = suspend.click(work.suspend, opened, [status, *eight], **QUIET)
+    saved = save.click(work.save, [opened, name, doors, first, last], [status, *seven], **QUIET)
+    suspended = suspend.click(work.suspend, opened, [status, *seven], **QUIET)
     gr.on(
         [photo.change, confirm.input],
         work.add_photo,
         [opened, photo, confirm],
-        [status, *eight, photo, confirm],
+        [status, *seven, photo, confirm],
         show_progress_on=status,
         **QUIET,
     )
-    erased = gr.on([erase.click, typed.submit], work.erase, [opened, typed], [removed, column, typed, opened], **QUIET)
+    erased = gr.on([erase.click, typed.submit], work.erase, [opened, typed], [removed, column, typed], **QUIET)
     for done in (saved, suspended, erased):
         done.then(work.listed, asked, people, **QUIET)
     return [door, people, editing], work.fill

@@ -80,6 +80,33 @@ def test_a_backup_has_nothing_of_whoever_was_erased_before(
     assert b"Unmistakable" not in gzip.decompress(_backup(settings))
 
 
+def _with_an_upload(data: bytes) -> bytes:
+    """As an older version's: a photo that somebody was just sending is in it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(data)) as old, tarfile.open(fileobj=out, mode="w:gz") as new:
+        for member in old:
+            new.addfile(member, old.extractfile(member))
+        member = tarfile.TarInfo("uploads/8080/ada.jpg")
+        member.size = 4
+        new.addfile(member, io.BytesIO(b"face"))
+    return out.getvalue()
+
+
+def test_photos_that_are_being_sent_are_in_no_backup(office: Office, settings: AdminSettings) -> None:
+    sent = settings.state / "uploads" / "8080" / "ada.jpg"
+    sent.parent.mkdir(parents=True)
+    sent.write_bytes(b"face")
+    data = _backup(settings)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        names = archive.getnames()
+    assert not [name for name in names if name.startswith("uploads")]
+    assert "store.db" in names
+    assert any(name.startswith("keys/") for name in names)
+    office.stop()
+    restore(settings, io.BytesIO(_with_an_upload(data)))
+    assert not (settings.state / "uploads").exists()
+
+
 def test_the_doors_take_the_restored_list(
     office: Office,
     settings: AdminSettings,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,7 +141,64 @@ def test_a_file_that_unpacks_to_more_than_a_photo_is_read_no_further(tmp_path: P
     assert path.stat().st_size < 100_000
     with path.open("rb") as stream:
         _, files = read_rows(stream)
-    assert files["a.png"] == "a.png has more than 32 MB. Make it smaller."
+        assert files["a.png"] == "a.png has more than 32 MB. Make it smaller."
+
+
+def test_one_photo_at_a_time_is_unpacked(office: Office, photo: Photo, tmp_path: Path) -> None:
+    large = bytes(16 * 2**20)
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(8):
+            archive.writestr(f"zero {number}.png", large)
+        archive.writestr("ana.png", photo(1))
+    tracemalloc.start()
+    try:
+        read = office.read_batch(path, "boss")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [row.ok for row in read.rows] == [False] * 8 + [True]
+    assert most < 4 * len(large)
+
+
+def _unmarked(path: Path) -> Path:
+    """The same ZIP as a Mac makes it: its names are UTF-8, and no flag says so."""
+    data = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = data.find(mark)
+        while place >= 0:
+            data[place + flags + 1] &= ~0x08
+            place = data.find(mark, place + 1)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_zip_of_a_mac_names_people_as_they_are_typed(tmp_path: Path, form: Any, marked: bool) -> None:
+    path = zipped(tmp_path, {unicodedata.normalize(form, "fotos/josé_núñez.png"): b"x", "zoë.png": b"x"})
+    with (path if marked else _unmarked(path)).open("rb") as stream:
+        rows, files = read_rows(stream)
+    assert [row.name for row in rows] == ["José Núñez", "Zoë"]
+    assert list(files) == ["fotos/josé_núñez.png", "zoë.png"]
+
+
+@pytest.mark.parametrize(("table", "file"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_table_and_a_zip_meet_however_their_accents_are_written(
+    office: Office, photo: Photo, tmp_path: Path, table: Any, file: Any
+) -> None:
+    names = unicodedata.normalize(table, "file,name\nJOSÉ.png,Zoë Núñez\n")
+    files = {"p.csv": names, unicodedata.normalize(file, "fotos/josé.png"): photo(1)}
+    (row,) = office.read_batch(zipped(tmp_path, files), "boss").rows
+    assert (row.name, row.sentence) == ("Zoë Núñez", "One face, good to enrol.")
+
+
+def test_a_name_of_another_code_page_stays_as_it_is_read(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("josX.png", b"x")
+    rows, _ = read_rows(io.BytesIO(stream.getvalue().replace(b"josX", b"jos\x82")))
+    assert [row.name for row in rows] == ["José"], "code page 437, as DOS wrote it"
 
 
 @pytest.mark.parametrize(

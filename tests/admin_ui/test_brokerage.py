@@ -16,9 +16,11 @@ import pytest
 
 from admin_ui.authority import Authority, Role
 from admin_ui.brokerage import ACL, acl_text, refresh_broker
+from admin_ui.link import PageLink
 from firmware_config.broker import Connection, Incoming
 from firmware_config.messages import LARGE, Topics
 from firmware_config.settings import BrokerSettings
+from tests.admin_ui.silent_desk import SilentDesk
 from tests.brokers import Mosquitto, TlsMosquitto, mosquitto_program
 from tests.waiting import until
 
@@ -174,6 +176,17 @@ def refused(broker: BrokerSettings, says: str) -> None:
 
 def test_an_expired_certificate_is_refused(broker: TlsMosquitto) -> None:
     refused(broker.client(Role.DOOR, "front", lasts=timedelta(seconds=-1)), "our certificate has expired")
+
+
+def test_a_page_whose_certificate_has_expired_is_told_how_a_page_renews_it(broker: TlsMosquitto) -> None:
+    link = PageLink("home", broker.client(Role.PAGE, "page", lasts=timedelta(seconds=-1)), SilentDesk())
+    link.start()
+    try:
+        assert until(lambda: "our certificate has expired" in link.why_down, PATIENCE_S), link.why_down
+        assert "`latchkey-admin broker client page`" in link.why_down
+        assert "door renew" not in link.why_down
+    finally:
+        link.stop()
 
 
 def test_a_certificate_of_another_authority_is_refused(broker: TlsMosquitto, tmp_path: Path) -> None:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from admin_ui.accounts import set_password
+from admin_ui.page.app import create_app
 from admin_ui.page.door_lists import FILTERS, ONE, SEVERAL, renewed
+from admin_ui.roles import AccountRole
+from admin_ui.service import Office
+from tests.admin_ui.open_page import OpenPage
+
+
+@pytest.fixture
+def store_url() -> str:
+    """SQLite: what a list offers does not depend on the store."""
+    return ""
 
 
 def values(names: list[str], before: list[str], chosen: dict[str, Any]) -> dict[str, Any]:
@@ -39,3 +52,17 @@ def test_filters_begin_with_every_door_and_one_door_is_no_choice() -> None:
     updates = renewed(["front"], [], {FILTERS[0]: "", SEVERAL: []})
     assert updates[FILTERS[0]]["choices"] == [("Every door", ""), ("front", "front")]
     assert updates[SEVERAL]["visible"] is False
+
+
+def test_a_door_paired_elsewhere_can_be_chosen_on_every_tab(office: Office) -> None:
+    set_password(office.store, "admin", "correct horse battery", "test", AccountRole.ADMINISTRATOR)
+    page = OpenPage(create_app(office))
+    page.loaded()
+    office.add_door("vault", "boss")
+    deed = page.deed("add_door_lists.<locals>.renew")
+    chosen = dict.fromkeys(deed.fields, "front") | {SEVERAL: ["front"]}
+    updates = dict(zip(deed.fields, page.ask(deed, chosen).values[1:], strict=True))
+    for one in ("lk-door-choice", "lk-threshold-door", "lk-place", "lk-try-place", "lk-people-door", "lk-events-door"):
+        assert ["vault", "vault"] in [list(choice) for choice in updates[one]["choices"]], one
+        assert updates[one]["value"] == "front"
+    assert updates["lk-door-choice"]["visible"]

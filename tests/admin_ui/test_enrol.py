@@ -1,8 +1,10 @@
 """What the office says to a photo before anybody is enrolled from it."""
 
 import io
+import struct
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from admin_ui import enrol
 from admin_ui.eyes import Eyes
@@ -120,6 +122,50 @@ def test_a_telephone_photo_lying_on_its_side_is_turned_by_its_exif(photo: Photo,
     assert upright.embedding is not None
     assert lying.embedding is not None
     assert np.linalg.norm(upright.embedding - lying.embedding) < 0.15
+
+
+def turned_with_odd_notes(photo: bytes) -> bytes:
+    """jpeg_turned, whose EXIF besides names the artist by a fraction (tag 0x013B, RATIONAL 1/2)."""
+    notes = struct.pack("<HHHIHHHHIII", 2, 0x0112, 3, 1, 6, 0, 0x013B, 5, 1, 8 + 2 + 24 + 4, 0)
+    tiff = b"II*\0" + struct.pack("<I", 8) + notes + struct.pack("<II", 1, 2)
+    stream = io.BytesIO()
+    image = Image.open(io.BytesIO(photo)).convert("RGB").transpose(Image.Transpose.ROTATE_90)
+    image.save(stream, format="JPEG", quality=97, exif=b"Exif\0\0" + tiff)
+    return stream.getvalue()
+
+
+def test_odd_notes_of_a_camera_do_not_spoil_its_photo(photo: Photo, eyes: Eyes) -> None:
+    odd = enrol.examine(turned_with_odd_notes(photo(1)), eyes)
+    assert odd.ok, odd.sentences
+    assert odd.upright is not None
+    np.testing.assert_array_equal(odd.upright, enrol.read_photo(jpeg_turned(photo(1))))
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_way_to_hold_a_camera_is_turned_upright_as_pillow_does_it(orientation: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG", exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(stream)).convert("RGB")
+    np.testing.assert_array_equal(enrol.read_photo(stream.getvalue())[..., ::-1], np.asarray(upright))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=12), st.sampled_from(["JPEG", "PNG"]))
+def test_any_notes_beside_a_picture_are_read_or_left_alone(changes: list[tuple[int, int]], kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x011A] = 6, "Camera", 72
+    exif[0x8769] = {0x9003: "2026:01:01 00:00:00", 0x829A: 0.5}
+    notes = bytearray(exif.tobytes())
+    for place, value in changes:
+        notes[6 + place % (len(notes) - 6)] = value
+    stream = io.BytesIO()
+    Image.new("RGB", (90, 70), "grey").save(stream, format=kind, exif=bytes(notes))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert enrol.read_photo(stream.getvalue()).shape in {(70, 90, 3), (90, 70, 3)}
 
 
 def test_crop_survives_its_png(photo: Photo, eyes: Eyes) -> None:

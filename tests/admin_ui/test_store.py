@@ -17,7 +17,7 @@ import admin_ui.store
 from admin_ui.acts import read_acts, record_act
 from admin_ui.journal import keep_events, newest_events, prune_events
 from admin_ui.models import ActRow, Base
-from admin_ui.store import Store, open_store
+from admin_ui.store import PRAGMAS, Store, StoreDown, open_store
 from firmware_config.errors import BadState
 from firmware_config.events import Event, EventDetail
 
@@ -105,6 +105,23 @@ def test_two_writers_wait_for_each_other(tmp_path: Path, store_url: str) -> None
         seen = sorted(int(act.subject.split()[-1]) for act in session.scalars(select(ActRow)))
     assert seen == list(range(20))
     for store in stores:
+        store.close()
+
+
+def test_who_waited_too_long_for_another_writer_is_told_so(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_ui.store, "PRAGMAS", (*PRAGMAS, "busy_timeout=20"))
+    slow = open_store(store_url, tmp_path)
+    hasty = open_store(f"{store_url}&options=-c%20lock_timeout%3D20" if store_url else "", tmp_path)
+    told = r"^Somebody else is writing; try again in a moment\."
+    with slow.write() as writing:
+        record_act(writing, "boss", "test", "long")
+        with pytest.raises(StoreDown, match=told), hasty.write() as waiting:
+            record_act(waiting, "boss", "test", "short")
+    with slow.read() as session:
+        assert [act.subject for act in session.scalars(select(ActRow))] == ["long"]
+    for store in (slow, hasty):
         store.close()
 
 

@@ -58,6 +58,10 @@ class OwnPixels(nn.Module):
         wanted: Tensor = (images - self.mean) / self.deviation
         return wanted
 
+    def extra_repr(self) -> str:
+        """What is in no buffer."""
+        return f"{self.file.size}, {self.file.order}"
+
 
 class Teacher:
     """One teacher at work."""
