@@ -34,7 +34,7 @@ KEPT_SHARE: Final = 0.03
 """Of impostor pairs: the nearest ones that the bootstrap needs, three times the highest rate's."""
 
 METHOD: Final = (
-    "Distances of all pairs through the int8 encoder. tau is the largest distance at which at most FMR of the "
+    "Distances of all pairs through the file that a door runs. tau is the largest distance at which at most FMR of the "
     f"impostor pairs match; below {FEWEST_COUNTED} pairs it is read off a generalised Pareto tail fitted to the "
     f"nearest {TAIL_SHARE:g} of them by probability-weighted moments. Intervals: 95 %, "
     f"{BOOTSTRAPS} bootstraps over identities. Labels are taken as they are, noise included."

@@ -100,7 +100,7 @@ def adopt(
         Origin(
             name,
             version,
-            [f"images that its makers chose, as the encoder {name} ({file.licence})"],
+            [f"images that the makers of {name} chose"],
             f"{file.licence}; calibrated on {terms(config)}",
             {
                 "adopted": file.model_dump(mode="json"),
