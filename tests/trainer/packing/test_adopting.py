@@ -57,7 +57,8 @@ def test_the_card_says_whose_it_is_and_that_its_people_are_not_known(
     bundle = read_bundle(adopted(tiny_door, tiny_teacher(tmp_path / "public.onnx", rows=128), shard_folder), None)
     assert bundle.manifest.licence.startswith("made up for a test; calibrated on CelebA")
     assert "not known to be apart" in bundle.calibration.source
-    for said in ("that the makers of public chose. made up for a test", "as it was published", "float32 inside", "flatters"):
+    whose = "that the makers of public chose. made up for a test"
+    for said in (whose, "as it was published", "float32 inside", "flatters"):
         assert said in bundle.model_card
     assert "neither trained on" not in bundle.model_card
     assert bundle.manifest.training["adopted"]["sha256"]
