@@ -15,11 +15,14 @@ from typing import Final
 import cv2
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
+from admin_ui.accounts import set_password
 from admin_ui.eyes import Eyes, open_eyes
 from admin_ui.keyring import Keyring
 from admin_ui.models import ActRow, DoorRow
+from admin_ui.roles import AccountRole
 from admin_ui.service import Office
 from admin_ui.store import open_store
 from device.embed import Encoder
@@ -176,6 +179,15 @@ def office(make_office: MakeOffice) -> Office:
     made = make_office()
     made.add_door("front", "test")
     return made
+
+
+@pytest.fixture
+def app(office: Office) -> FastAPI:
+    """The office's page; it has an administrator."""
+    from admin_ui.page.app import create_app  # Gradio takes seconds, and most tests need none
+
+    set_password(office.store, "admin", "correct horse battery", "test", AccountRole.ADMINISTRATOR)
+    return create_app(office)
 
 
 @pytest.fixture

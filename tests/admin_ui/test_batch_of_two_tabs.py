@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from admin_ui.accounts import set_password
-from admin_ui.page.app import create_app
-from admin_ui.roles import AccountRole
 from admin_ui.service import Office
 from admin_ui.waiting import Batch, WaitingRoom
 from tests.admin_ui.open_page import OpenPage, archive, upload
@@ -23,12 +20,6 @@ Photo = Callable[..., bytes]
 def store_url() -> str:
     """SQLite: a batch waits in no store."""
     return ""
-
-
-@pytest.fixture
-def app(office: Office) -> FastAPI:
-    set_password(office.store, "admin", "correct horse battery", "test", AccountRole.ADMINISTRATOR)
-    return create_app(office)
 
 
 @pytest.fixture

@@ -8,9 +8,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from admin_ui.accounts import set_password
-from admin_ui.page.app import create_app
-from admin_ui.roles import AccountRole
 from admin_ui.service import Office
 from admin_ui.views import TextChanged
 from tests.admin_ui.open_page import Answer, OpenPage, upload
@@ -22,12 +19,6 @@ Photo = Callable[..., bytes]
 def store_url() -> str:
     """SQLite: what a form asks does not depend on the store."""
     return ""
-
-
-@pytest.fixture
-def app(office: Office) -> FastAPI:
-    set_password(office.store, "admin", "correct horse battery", "test", AccountRole.ADMINISTRATOR)
-    return create_app(office)
 
 
 @pytest.fixture

@@ -8,9 +8,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from admin_ui.accounts import set_password
-from admin_ui.page.app import create_app
-from admin_ui.roles import AccountRole
 from admin_ui.service import Office
 from admin_ui.views import Edited
 from firmware_config.errors import BadInput
@@ -24,12 +21,6 @@ CHANGED = "Somebody else has changed Ada Lovelace since you opened this."
 def store_url() -> str:
     """SQLite: which card is open does not depend on the store."""
     return ""
-
-
-@pytest.fixture
-def app(office: Office) -> FastAPI:
-    set_password(office.store, "admin", "correct horse battery", "test", AccountRole.ADMINISTRATOR)
-    return create_app(office)
 
 
 @pytest.fixture

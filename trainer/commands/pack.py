@@ -13,6 +13,7 @@ from firmware_config.files import write_atomic
 from trainer.commands.shared import PUBLIC, QUALITY, QUALITY_RESULT, Jobs, read, signing_key, where
 
 if TYPE_CHECKING:
+    from firmware_config.keys import SigningKey
     from trainer.config import Config
     from trainer.data import Faces
 
@@ -37,7 +38,7 @@ def _weights(args: argparse.Namespace) -> None:
 
 
 def _bundle(args: argparse.Namespace) -> None:
-    from firmware_config.bundle import read_bundle, sign_bundle  # noqa: PLC0415
+    from firmware_config.bundle import read_bundle  # noqa: PLC0415
     from trainer.images.sources import load_strangers  # noqa: PLC0415
     from trainer.loop.trained import load_trained  # noqa: PLC0415
     from trainer.packing import bundling  # noqa: PLC0415
@@ -53,12 +54,10 @@ def _bundle(args: argparse.Namespace) -> None:
     data = bundling.make_bundle(
         trained, faces, split, args.name, args.version, results, print, args.mirrored, quality, mend, older, args.half
     )
-    write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
-    print(f"{args.out}: {'signed' if key else 'NOT signed, no door takes it'}.")
+    _write_bundle(args.out, data, key)
 
 
 def _adopt(args: argparse.Namespace) -> None:
-    from firmware_config.bundle import sign_bundle  # noqa: PLC0415
     from trainer import config  # noqa: PLC0415
     from trainer.images.sources import load_named  # noqa: PLC0415
     from trainer.packing import adopting, bundling  # noqa: PLC0415
@@ -72,8 +71,14 @@ def _adopt(args: argparse.Namespace) -> None:
     data = adopting.adopt(
         settings, args.teacher, faces, split, args.version, results, print, mend, args.half, args.cache
     )
-    write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
-    print(f"{args.out}: {'signed' if key else 'NOT signed, no door takes it'}.")
+    _write_bundle(args.out, data, key)
+
+
+def _write_bundle(out: Path, data: bytes, key: SigningKey | None, which: str = "") -> None:
+    from firmware_config.bundle import sign_bundle  # noqa: PLC0415
+
+    write_atomic(out, sign_bundle(data, key) if key else data, PUBLIC)
+    print(f"{out}: {which}{'signed' if key else 'NOT signed, no door takes it'}.")
 
 
 def _results(paths: list[Path]) -> dict[str, Any]:
@@ -105,14 +110,12 @@ def _mender(config: Config, cache: Path | None) -> Callable[[Faces], Faces]:
 
 
 def _with_quality(args: argparse.Namespace) -> None:
-    from firmware_config.bundle import sign_bundle  # noqa: PLC0415
     from trainer.packing import bundling  # noqa: PLC0415
 
     key = signing_key(args.key)
     found = json.loads(read(args.quality / QUALITY_RESULT))
     data = bundling.with_quality(read(args.bundle), read(args.quality / QUALITY), found, args.version)
-    write_atomic(args.out, sign_bundle(data, key) if key else data, PUBLIC)
-    print(f"{args.out}: {args.version}, {'signed' if key else 'NOT signed, no door takes it'}.")
+    _write_bundle(args.out, data, key, f"{args.version}, ")
 
 
 def add(jobs: Jobs) -> None:
