@@ -18,7 +18,7 @@ from admin_ui.eyes import FROM_AFAR_PX, Eyes
 from admin_ui.sentences import in_a_photo
 from admin_ui.views import Glance, Verdict
 from device.detect import Face
-from device.quality import DOOR_GATE
+from device.quality import DOOR_GATE, told
 from firmware_config.errors import BadInput
 from firmware_config.face import FloatArray, ImageArray, Reason, distance
 
@@ -204,7 +204,7 @@ def examine(photo: bytes, eyes: Eyes) -> Verdict:
         box=first.box,
         crop=seen.crop,
         embedding=seen.embedding,
-        values=dict(seen.quality.values),
+        values=told(seen.quality.values),
         upright=image,
         landmarks=first.landmarks,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, floor, isfinite
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -12,7 +12,6 @@ from device.halves import Halves, half
 from firmware_config.errors import BadInput
 from firmware_config.face import CROP_SIZE, TEMPLATE, FloatArray, ImageArray
 
-_TEMPLATE: Final[list[list[float]]] = TEMPLATE.tolist()
 AREA_BELOW_SCALE: Final = 0.5
 """Bilinear warping skips pixels when it shrinks by more than two; such images are averaged down first."""
 
@@ -24,7 +23,7 @@ def similarity(points: FloatArray, template: FloatArray) -> FloatArray:
     Raises BadInput when all points coincide. Umeyama 1991, in two dimensions and without reflections, where
     it is the complex regression of template on points.
     """
-    return _matrix(*_fit(points, template.tolist()))
+    return _matrix(*_fit(points, _centred(template)))
 
 
 def align(image_bgr: ImageArray, landmarks: FloatArray, border: int = 0) -> ImageArray:
@@ -53,23 +52,41 @@ def cut_out(halves: Halves, landmarks: FloatArray, border: int = 0) -> ImageArra
     return cast("ImageArray", cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))
 
 
-def _fit(points: FloatArray, template: list[list[float]]) -> tuple[complex, complex]:
-    """turn, shift: template ~ turn * (x + iy) + shift."""
+class _Centred(NamedTuple):
+    """Points as complex numbers, x + iy, from their mean."""
+
+    points: tuple[complex, ...]
+    mean: complex
+
+
+def _centred(points: FloatArray) -> _Centred:
+    found = [complex(x, y) for x, y in points.tolist()]
+    mean = sum(found) / len(found)
+    return _Centred(tuple(point - mean for point in found), mean)
+
+
+_TEMPLATE: Final = _centred(TEMPLATE)
+
+
+def _fit(points: FloatArray, onto: _Centred) -> tuple[complex, complex]:
+    """turn, shift: onto's points ~ turn * (x + iy) + shift."""
     # Five points: numpy would spend more on its calls than on the numbers.
-    source = [complex(x, y) for x, y in points.tolist()]
-    target = [complex(x, y) for x, y in template]
-    source_mean, target_mean = sum(source) / len(source), sum(target) / len(target)
-    spread, together = 0.0, 0j
-    for before, after in zip(source, target, strict=True):
-        centred = before - source_mean
-        spread += centred.real * centred.real + centred.imag * centred.imag
-        together += centred.conjugate() * (after - target_mean)
+    first, *others = (complex(x, y) for x, y in points.tolist())
+    # From the first point, which lies near all others: squares of an image's size would leave few digits.
+    along, square, together = 0j, 0.0, 0j
+    for point, target in zip(others, onto.points[1:], strict=True):
+        from_first = point - first
+        along += from_first
+        square += from_first.real * from_first.real + from_first.imag * from_first.imag
+        together += from_first.conjugate() * target
+    mean = along / len(onto.points)
+    spread = square - (along.conjugate() * mean).real
     if not isfinite(spread) or spread < 1e-6:
         raise BadInput("The face's landmarks lie on one point; this is not a face that can be aligned.")
     turn = together / spread
     if not turn:
         raise BadInput("The face's landmarks have no direction; this is not a face that can be aligned.")
-    return turn, target_mean - turn * source_mean
+    return turn, onto.mean - turn * (first + mean)
 
 
 def _matrix(turn: complex, shift: complex) -> FloatArray:
@@ -83,11 +100,15 @@ def _shrunk(
     """The part of the image that the crop shows, each `times` x `times` pixels averaged to one; and turn and shift from
     there. Whole pixels, because OpenCV averages those much faster than fractions.
     """
-    seen = [(corner - shift) / turn for corner in (0j, complex(side, 0), complex(0, side), complex(side, side))]
-    across, down = [place.real for place in seen], [place.imag for place in seen]
+    across = 1 / turn
+    middle = (complex(side, side) / 2 - shift) * across
+    # Half of the upright square around a turned one.
+    reach = side / 2 * (abs(across.real) + abs(across.imag))
     # On a grid from the image's corner, for a half that was made of more of the image.
-    left, top = (max(floor(min(places)) // times - 2, 0) * times for places in (across, down))
-    right, bottom = (max(ceil(max(places)) + 2 * times, 0) for places in (across, down))
+    left = max(floor(middle.real - reach) // times - 2, 0) * times
+    top = max(floor(middle.imag - reach) // times - 2, 0) * times
+    right = max(ceil(middle.real + reach) + 2 * times, 0)
+    bottom = max(ceil(middle.imag + reach) + 2 * times, 0)
     rows, columns = halves.image.shape[:2]
     width, height = (min(right, columns) - left) // times, (min(bottom, rows) - top) // times
     if height <= 0 or width <= 0:
@@ -95,8 +116,8 @@ def _shrunk(
     right, bottom = left + width * times, top + height * times
     small = halves.of(left, top, right, bottom) if times == 2 else averaged(halves.image[top:bottom, left:right], times)
     # Pixel centres lie at +0.5: averaging keeps an image's corner in place, not its first pixel's centre.
-    middle = complex(0.5, 0.5)
-    return small, turn * times, turn * (middle * times - middle + complex(left, top)) + shift
+    centre = complex(0.5, 0.5)
+    return small, turn * times, turn * (centre * times - centre + complex(left, top)) + shift
 
 
 def averaged(image: ImageArray, times: int) -> ImageArray:
@@ -107,5 +128,7 @@ def averaged(image: ImageArray, times: int) -> ImageArray:
     """
     if times == 2:
         return half(image)
-    sums = cv2.blur(image, (times, times), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-    return np.ascontiguousarray(np.asarray(sums, dtype=np.uint8)[::times, ::times])
+    means = cv2.blur(image, (times, times), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    rows, columns = image.shape[:2]
+    size = columns // times, rows // times
+    return np.asarray(cv2.resize(means, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)

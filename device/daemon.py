@@ -11,7 +11,7 @@ import logging
 import signal
 import time
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ from device.glimpse import Glimpse
 from device.health import Reporter, examine, software_version, status_line, with_measures
 from device.homeassistant import HomeAssistant
 from device.inbox import Inbox
-from device.journal import Journal, now_utc
+from device.journal import Journal
 from device.link import Link
 from device.lockset import Lockset, LocksetThread
 from device.lookout import Lookout
@@ -143,7 +143,7 @@ class Daemon:
         self._attention.saw(seen.observation.face, frame.captured_at)
         self._tidying.looked(seen.observation.face)
         before = time.monotonic()
-        decision = self._decider.step(seen.observation, before, now_utc())
+        decision = self._decider.step(seen.observation, before, datetime.now(timezone.utc))
         decided = time.monotonic()
         # The lock first, its record next: what else a frame leaves can wait, whoever stands there should not.
         opened = self._open(decision) if decision is not None and decision.outcome == "granted" else None

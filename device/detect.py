@@ -59,6 +59,13 @@ class Face(NamedTuple):
     score: float
 
 
+class _Here(threading.local):
+    """A thread's own inputs, by height and width: the whole, and its planes without what is padded."""
+
+    def __init__(self) -> None:
+        self.canvases: OrderedDict[tuple[int, int], tuple[ImageArray, list[ImageArray]]] = OrderedDict()
+
+
 class Detector:
     """YuNet: Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector"."""
 
@@ -92,7 +99,7 @@ class Detector:
         self.long_side = long_side
         # On the network's own scale: a face's score is the root of it.
         self._least = np.array([min_score**2], dtype=np.float32)
-        self._here = threading.local()
+        self._here = _Here()
 
     def detect(self, image_bgr: ImageArray, long_side: int | None = None) -> list[Face]:
         """All faces, the largest first.
@@ -128,8 +135,7 @@ class Detector:
     def _canvas(self, view: View) -> tuple[ImageArray, list[ImageArray]]:
         """Black but for what is inside, and that, which is to be written over. Kept for each thread and the latest
         sizes: fresh memory for every picture would cost as much as filling it."""
-        kept: OrderedDict[tuple[int, int], tuple[ImageArray, list[ImageArray]]]
-        kept = self._here.__dict__.setdefault("canvases", OrderedDict())
+        kept = self._here.canvases
         size = view.height, view.width
         if size not in kept:
             canvas = np.zeros((1, 3, *view.padded), dtype=np.uint8)

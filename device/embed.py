@@ -74,6 +74,7 @@ class Encoder:
                 f"the contract is float32[{len(crops)}, 128]."
             )
         # Written so that a NaN fails too.
-        if not all(abs(sqrt(row @ row) - 1) <= UNIT_TOLERANCE for row in embeddings):
-            raise BadState("The encoder gave rows that are not of length 1.")
+        for row in embeddings:
+            if not abs(sqrt(row.dot(row)) - 1) <= UNIT_TOLERANCE:
+                raise BadState("The encoder gave rows that are not of length 1.")
         return embeddings

@@ -84,9 +84,9 @@ class Glimpse:
         return _encoded(best.image) if best is not None else b""
 
     def _forget(self, now: float) -> None:
-        old = [bucket for bucket, one in self._best.items() if now - one.captured_at > BEST_S]
-        for bucket in old:
-            del self._best[bucket]
+        for bucket, one in list(self._best.items()):
+            if now - one.captured_at > BEST_S:
+                del self._best[bucket]
 
 
 def _around(image: ImageArray, box: tuple[float, float, float, float]) -> ImageArray:

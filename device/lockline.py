@@ -65,8 +65,7 @@ class LockLine:
     @property
     def ready(self) -> bool:
         """True while an unlock would go out at once."""
-        seen = self._seen
-        return self.alive and seen is not None and seen.challenge != self._used
+        return self.alive and self._unused() is not None
 
     def unlock(self, hold_ms: int, good_until: float = float("inf")) -> Reason | None:
         """Ask the lock to open, now or not at all: QoS 0, never retained, never queued; on the way it grows old too.
@@ -123,16 +122,16 @@ class LockLine:
             log.warning("%r is no state of a lock.", message.payload[:32])
 
     def _fresh_challenge(self) -> _LockSeen | None:
-        def usable() -> bool:
-            seen = self._seen
-            return seen is not None and seen.challenge != self._used
-
         if not self.alive:
             return None
+        if (seen := self._unused()) is not None:
+            return seen
         with self._new_challenge:
-            if not self._new_challenge.wait_for(usable, NEXT_CHALLENGE_S):
-                return None
-            return self._seen
+            return self._new_challenge.wait_for(self._unused, NEXT_CHALLENGE_S)
+
+    def _unused(self) -> _LockSeen | None:
+        seen = self._seen
+        return seen if seen is not None and seen.challenge != self._used else None
 
 
 def _good_ms(seen: _LockSeen, good_until: float) -> int | None:

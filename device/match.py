@@ -93,7 +93,7 @@ class Gallery:
         Raises BadInput for another shape or a NaN. Exact, whatever the number of people: device/search.py.
         """
         # One sum instead of 128 looks: it is finite only if all of them are.
-        if embedding.shape != (EMBEDDING_SIZE,) or not isfinite(embedding @ embedding):
+        if embedding.shape != (EMBEDDING_SIZE,) or not isfinite(embedding.dot(embedding)):
             raise BadInput(f"An embedding is 128 finite numbers, not {list(embedding.shape)}.")
         if not len(self):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -89,7 +90,12 @@ def assess(
         values["score"] = float(ranker.score(crop[np.newaxis])[0])
         if not values["score"] >= gate.min_score:
             reason = Reason.POOR_PICTURE
-    return Quality(reason, {name: round(value, 4) for name, value in values.items()})
+    return Quality(reason, values)
+
+
+def told(values: Mapping[str, float]) -> dict[str, float]:
+    """Quality's values as they are kept and shown: four digits."""
+    return {name: round(value, 4) for name, value in values.items()}
 
 
 def _reason(values: dict[str, float], gate: QualityGate) -> Reason | None:
@@ -104,7 +110,10 @@ def _reason(values: dict[str, float], gate: QualityGate) -> Reason | None:
         (Reason.TURNED_AWAY, values["inside"] >= gate.min_inside),
         (Reason.BLURRED, values["sharpness"] >= gate.min_sharpness),
     )
-    return next((reason for reason, passed in passes if not passed), None)
+    for reason, passed in passes:
+        if not passed:
+            return reason
+    return None
 
 
 def _pose(face: Face) -> dict[str, float]:

@@ -88,7 +88,7 @@ class Search:
         infinity where there is none."""
         kept = self._not_ruled_out(embedding)
         if kept is None:
-            return _top(self._per_person(self._templates @ embedding))
+            return _top(self._per_person(self._templates.dot(embedding)))
         best, cosine, runner_up = _top(self._cosines(kept, embedding))
         return int(kept[best]), cosine, runner_up
 
@@ -140,7 +140,7 @@ def _two_largest(values: FloatArray) -> Rows:
 
 def _top(cosines: FloatArray) -> tuple[int, float, float]:
     """The largest, where, and the second largest. What is given is spoilt."""
-    best = int(np.argmax(cosines))
+    best = int(cosines.argmax())
     cosine = float(cosines[best])
     cosines[best] = -np.inf
-    return best, cosine, float(cosines.max())
+    return best, cosine, float(cosines[cosines.argmax()])

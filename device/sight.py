@@ -17,7 +17,7 @@ from device.decide import Decision, Observation
 from device.follow import Follower
 from device.halves import Halves
 from device.model import Active
-from device.quality import assess
+from device.quality import assess, told
 from device.stages import Stopwatch
 from firmware_config.events import EventDetail
 
@@ -79,7 +79,7 @@ def look(frame: Frame, follower: Follower, active: Active, watch: Stopwatch | No
         match = active.gallery.nearest(embedding)
         watch.lap("match")
     observation = Observation(frame.captured_at, frame.sequence, quality.reason, match, face=True)
-    return Seen(observation, watch.ms, dict(quality.values), faces[0].box)
+    return Seen(observation, watch.ms, quality.values, faces[0].box)
 
 
 def detail_of(decision: Decision, scene: str, seen: Seen, stage_ms: Mapping[str, float]) -> EventDetail:
@@ -89,7 +89,7 @@ def detail_of(decision: Decision, scene: str, seen: Seen, stage_ms: Mapping[str,
         person=decision.name,
         distance=decision.distance,
         runner_up=decision.runner_up,
-        quality=seen.quality,
-        stage_ms=dict(stage_ms),
+        quality=told(seen.quality),
+        stage_ms={stage: round(took, 3) for stage, took in stage_ms.items()},
         scene=scene,
     )

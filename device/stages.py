@@ -69,7 +69,7 @@ class Stopwatch:
     def lap(self, stage: str) -> None:
         """What was done since the last lap, or since the start, was this stage."""
         now = time.perf_counter()
-        self.ms[stage] = round((now - self._last) * 1000, 3)
+        self.ms[stage] = (now - self._last) * 1000
         self._laps.append((stage, self._last, now))
         self._last = now
 
@@ -90,13 +90,13 @@ def before_look(frame: Frame, taken: float, asked: float) -> dict[str, float]:
     """
     ready = frame.ready_at if frame.ready_at is not None else frame.captured_at
     times = {"capture": ready - frame.captured_at, "wait": taken - ready, "motion": asked - taken}
-    return {stage: round(seconds * 1000, 3) for stage, seconds in times.items()}
+    return {stage: seconds * 1000 for stage, seconds in times.items()}
 
 
 def after_look(frame: Frame, before: float, decided: float) -> dict[str, float]:
     """What lies behind it. before, decided: monotonic, s, when the decider got what was seen, and had judged."""
     times = {"decide": decided - before, "frame": decided - frame.captured_at}
-    return {stage: round(seconds * 1000, 3) for stage, seconds in times.items()}
+    return {stage: seconds * 1000 for stage, seconds in times.items()}
 
 
 class StageRing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from firmware_config.face import ImageArray
@@ -61,6 +62,11 @@ class View(NamedTuple):
 def whole(image: ImageArray, long_side: int) -> View:
     """long_side: of the input, pixels."""
     height, width = image.shape[:2]
+    return _whole(height, width, long_side)
+
+
+@lru_cache(maxsize=16)
+def _whole(height: int, width: int, long_side: int) -> View:
     scale = long_side / max(height, width)
     return View(0, 0, width, height, max(1, round(width * scale)), max(1, round(height * scale)))
 
@@ -72,17 +78,17 @@ def around(image: ImageArray, long_side: int, box: Box) -> View:
     long_side: as for whole. box: the face, pixels of the image. One that lies outside of it gives the nearest part.
     """
     x, y, width, height = box
-    everything = whole(image, long_side)
-    while _side(box, everything) > MOST_PX:
-        long_side //= 2
+    while True:
         everything = whole(image, long_side)
-    across, down = everything.scale
+        across, down = everything.scale
+        face = max(width / across, height / down)
+        if face <= MOST_PX:
+            break
+        long_side //= 2
     rows, columns = everything.padded
-    side = up(max(REACH * _side(box, everything), LEAST_PX))
-    left, top = (
-        in_step(middle - side / 2, most - side)
-        for middle, most in (((x + width / 2) / across, columns), ((y + height / 2) / down, rows))
-    )
+    side = up(max(REACH * face, LEAST_PX))
+    left = in_step((x + width / 2) / across - side / 2, columns - side)
+    top = in_step((y + height / 2) / down - side / 2, rows - side)
     right, bottom = min(left + side, everything.width), min(top + side, everything.height)
     return View(
         left=round(left * across),
@@ -92,11 +98,6 @@ def around(image: ImageArray, long_side: int, box: Box) -> View:
         width=right - left,
         height=bottom - top,
     )
-
-
-def _side(box: Box, view: View) -> float:
-    across, down = view.scale
-    return max(box[2] / across, box[3] / down)
 
 
 def up(size: float) -> int:

@@ -42,7 +42,7 @@ class Ballot(NamedTuple):
 
     @property
     def judged(self) -> bool:
-        return self.says in JUDGED or self.says is Reason.GRANTED
+        return self.says is Reason.GRANTED or self.says in JUDGED
 
     @property
     def person_id(self) -> str:

@@ -116,6 +116,7 @@ class SecretKey:
             raise BadState(f"A secret key has 32 bytes, this one has {len(raw)}.")
         self._raw = raw
         self._aead = AESGCM(raw)
+        self._hmac = hmac.new(raw, digestmod=sha256)
 
     @classmethod
     def generate(cls) -> SecretKey:
@@ -146,7 +147,9 @@ class SecretKey:
 
     def mac(self, message: bytes) -> str:
         """message -> HMAC-SHA256, 64 hex digits."""
-        return hmac.new(self._raw, message, sha256).hexdigest()
+        begun = self._hmac.copy()
+        begun.update(message)
+        return begun.hexdigest()
 
     def save(self, path: Path) -> None:
         """One line of hex, mode 0600. Raises OSError."""

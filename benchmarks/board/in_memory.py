@@ -38,7 +38,6 @@ from device.halves import Halves
 from device.outfit import Outfit, default_bundle, equip, load_settings
 from device.picture import Pixels
 from device.runtime import Network
-from device.view import View, whole
 from firmware_config.bundle import read_bundle
 from firmware_config.face import ImageArray, Reason
 from firmware_config.settings import DoorSettings
@@ -85,13 +84,13 @@ class Inside:
             return found
 
         Network.run = noted  # type: ignore[method-assign]
-        look_at = Detector.look_at
+        search = Detector.search
 
-        def told(detector: Detector, halves: Halves, view: View) -> list[Face]:
-            self.close = view != whole(halves.image, detector.long_side)
-            return look_at(detector, halves, view)
+        def told(detector: Detector, halves: Halves, long_side: int | None = None) -> list[Face]:
+            self.close = False
+            return search(detector, halves, long_side)
 
-        Detector.look_at = told  # type: ignore[method-assign]
+        Detector.search = told  # type: ignore[method-assign]
         self.sent = 0.0
         """When the latest command to the lock was in the socket, milliseconds by its clock."""
         send = Client._sock_send  # noqa: SLF001 - the moment is no other's
@@ -201,6 +200,7 @@ class InMemory(Camera):
         return Frame(Pixels(image), time.monotonic(), self.taken)
 
     def _begin(self) -> Spent:
+        self._inside.close = True  # until the whole is searched
         networks, opencv, collected = self._inside.networks, self._inside.opencv, collections()
         return Spent(self._inside.now(), networks, opencv, collected)
 
