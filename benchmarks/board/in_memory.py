@@ -2,8 +2,8 @@
 
 Everything but the camera is `latchkey-device run`. Says as JSON how long each frame took from memory to the unlock's
 hand-over to the broker's socket, and how much of it was in onnxruntime and OpenCV; and, alternating, the two networks
-alone on the same pictures: one right after the other, and with the caches emptied before each picture, as they are for
-a door to which somebody comes. CLOCK: `wall`, or `cpu` for the processor time of the door's thread, which says
+alone on the same pictures: each after the same wait as a frame, one right after the other, and with the caches emptied
+before each. CLOCK: `wall`, or `cpu` for the processor time of the door's thread, which says
 something while the machine has other work. One of them at a time: what is measured is small beside reading clocks.
 """
 
@@ -48,6 +48,15 @@ SITTINGS: Final = 50
 UNCOUNTED: Final = 3
 TURNS: Final = 10
 """Pictures in each, after some that are not counted."""
+EACH_ALONE: Final = 10
+"""One picture goes to the networks alone for so many of the door's."""
+PAUSE_S: Final = 0.003
+"""After it: about as long as the lock takes for its next challenge."""
+WOKEN: Final = "woken"
+WARM: Final = "warm"
+COLD: Final = "cold"
+"""How the core is when the networks have their turn: it has waited as for a frame; it has just run the same; it has
+done something else, and its caches hold that."""
 OTHER_MEMORY: Final = 2**26
 """Bytes that are read to empty the caches: more than a board or a small computer has of them."""
 COMMAND: Final = b"lock/command"
@@ -144,38 +153,51 @@ class Alone:
         self._pictures, self._inside = pictures, inside
         self._detector = Detector(detector_model())
         self._encoder = Encoder(read_bundle(default_bundle().read_bytes(), None).onnx)
-        self._taken: dict[bool, dict[str, list[float]]] = {
-            cold: {"detector": [], "encoder": []} for cold in (False, True)
-        }
+        self._taken: dict[str, list[tuple[float, float]]] = {WOKEN: [], WARM: [], COLD: []}
+        self._turns = 0
         self._other = np.ones(OTHER_MEMORY, dtype=np.uint8)
 
-    def run(self) -> None:
-        """A few, one right after the other, and as many with the caches emptied before each picture."""
-        for cold, taken in self._taken.items():
-            for turn in range(UNCOUNTED + TURNS):
-                picture = self._pictures[turn % len(self._pictures)]
-                self._inside.runs.clear()
-                if cold:
-                    self._other.max()
-                face = self._detector.detect(picture)[0]
-                self._encoder.embed(align(picture, face.landmarks)[np.newaxis])
-                if turn >= UNCOUNTED:
-                    for name, took in zip(taken, self._inside.runs, strict=True):
-                        taken[name].append(took)
+    def woken(self) -> None:
+        """One picture, when a frame would have come."""
+        self._taken[WOKEN].append(self._turn())
 
-    def medians(self, *, cold: bool) -> dict[str, float]:
-        """Milliseconds by network."""
-        return {name: median(found) for name, found in self._taken[cold].items()}
+    def sit(self) -> None:
+        """A few, one right after the other, and as many with the caches emptied before each picture."""
+        for kind in (WARM, COLD):
+            for turn in range(UNCOUNTED + TURNS):
+                if kind == COLD:
+                    self._other.max()
+                took = self._turn()
+                if turn >= UNCOUNTED:
+                    self._taken[kind].append(took)
+
+    def _turn(self) -> tuple[float, float]:
+        picture = self._pictures[self._turns % len(self._pictures)]
+        self._turns += 1
+        self._inside.runs.clear()
+        face = self._detector.detect(picture)[0]
+        self._encoder.embed(align(picture, face.landmarks)[np.newaxis])
+        detector, encoder = self._inside.runs
+        return detector, encoder
+
+    def medians(self) -> dict[str, dict[str, float]]:
+        """Milliseconds, by kind and network."""
+        return {
+            kind: dict(zip(("detector", "encoder"), map(median, zip(*taken, strict=True)), strict=True))
+            for kind, taken in self._taken.items()
+        }
 
 
 class InMemory(Camera):
     """Hands out pictures as soon as the lock can open again. Now and then the networks have a turn alone: a shared
-    machine is not as quick all the time, and floor and frames are to have the same share of it."""
+    machine is not as quick all the time, and floor and frames are to have the same share of it. One picture in
+    EACH_ALONE is theirs: a core that has waited for a millisecond is slower for the next ones, whatever runs there."""
 
     def __init__(self, pictures: list[ImageArray], count: int, door: Daemon, inside: Inside, alone: Alone) -> None:
         self._pictures, self._left, self._door, self._inside = pictures, count, door, inside
         self._alone, self._every = alone, max(1, count // SITTINGS)
         self.taken = 0
+        self._had_turn = False
         self.begun = self._begin()
 
     def __enter__(self) -> InMemory:
@@ -192,8 +214,14 @@ class InMemory(Camera):
         if not self._door.lock_ready:
             time.sleep(0.001)
             return None
+        if self.taken % EACH_ALONE == 0 and not self._had_turn:
+            self._had_turn = True
+            self._alone.woken()
+            time.sleep(PAUSE_S)
+            return None
+        self._had_turn = False
         if self.taken % self._every == 0:
-            self._alone.run()
+            self._alone.sit()
         image = self._pictures[self.taken % len(self._pictures)]
         self.taken += 1
         self.begun = self._begin()
@@ -255,8 +283,7 @@ def main(settings_path: Path, count: int, clock: str) -> int:
     code = door.run()
     spent = door.spent[WARM_UP:]
     said = {
-        "alone_ms": alone.medians(cold=False),
-        "cold_ms": alone.medians(cold=True),
+        "alone_ms": alone.medians(),
         "frames": len(spent),
         "not_opened": door.failed,
         "whole_ms": [round(frame.whole, 3) for frame in spent],
