@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from admin_ui import options, people
 from admin_ui.batch import Faces, Row
 from admin_ui.eyes import Eyes
-from admin_ui.models import DoorRow, MembershipRow, PersonRow, PortraitRow, TemplateRow
+from admin_ui.models import DoorRow, PersonRow, PortraitRow, TemplateRow
 from admin_ui.portraits import EMBED_BATCH, seal_crop, seal_vector
 from admin_ui.store import name_key, new_id, utc_now
 from firmware_config.errors import BadInput
@@ -96,7 +96,7 @@ class Enroller:
             doors = self._doors_of(row)
         except BadInput as error:
             return row.refused(str(error))
-        self._new.append(self._person(one, key, doors))
+        self._new.append(self._person(one, doors))
         self._names[key] = row.name
         self.touched |= {door.name for door in doors}
         return replace(row, done=True)
@@ -111,14 +111,12 @@ class Enroller:
             self._doors[row.doors] = people.doors_named(self._session, row.doors)
         return self._doors[row.doors]
 
-    def _person(self, one: Newcomer, key: str, doors: Sequence[DoorRow]) -> PersonRow:
-        row, now = one.row, utc_now()
-        person = PersonRow(id=one.person_id, name=row.name, name_key=key, created=now)
+    def _person(self, one: Newcomer, doors: Sequence[DoorRow]) -> PersonRow:
+        row = one.row
+        person = people.person_row(one.person_id, row.name, doors, self._portrait(one))
         person.valid_from, person.valid_until = row.valid_from, row.valid_until
         if row.consent:
-            person.consent_at, person.consent_version = now, self._version
-        person.memberships = [MembershipRow(person_id=person.id, door_name=door.name) for door in doors]
-        person.portraits = [self._portrait(one)]
+            person.consent_at, person.consent_version = person.created, self._version
         return person
 
     def _portrait(self, one: Newcomer) -> PortraitRow:

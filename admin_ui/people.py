@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from admin_ui.given import text
-from admin_ui.models import NAME_LENGTH, DoorRow, MembershipRow, PersonRow
+from admin_ui.models import NAME_LENGTH, DoorRow, MembershipRow, PersonRow, PortraitRow
 from admin_ui.portraits import new_portrait
 from admin_ui.store import JOINERS, find_door, name_key, new_id, utc_now
 from admin_ui.views import PeopleQuery, PersonView, Verdict
@@ -133,11 +133,19 @@ def add_person(
 ) -> PersonRow:
     """name: cleaned; verdict: of a photo that is good enough. keep_photo: the crop as well. -> the row, with its
     memberships."""
-    row = PersonRow(id=new_id(), name=name, name_key=name_key(name), created=utc_now())
-    row.memberships = [MembershipRow(person_id=row.id, door_name=door.name) for door in doors]
-    row.portraits = [new_portrait(row.id, verdict, encoder_id, store_key, keep_photo=keep_photo)]
+    person_id = new_id()
+    portrait = new_portrait(person_id, verdict, encoder_id, store_key, keep_photo=keep_photo)
+    row = person_row(person_id, name, doors, portrait)
     session.add(row)
     session.flush()
+    return row
+
+
+def person_row(person_id: str, name: str, doors: Sequence[DoorRow], portrait: PortraitRow) -> PersonRow:
+    """Somebody who is in no store yet. name: cleaned."""
+    row = PersonRow(id=person_id, name=name, name_key=name_key(name), created=utc_now())
+    row.memberships = [MembershipRow(person_id=person_id, door_name=door.name) for door in doors]
+    row.portraits = [portrait]
     return row
 
 

@@ -25,10 +25,10 @@ from firmware_config.errors import BadInput, DiskFault
 from firmware_config.face import ImageArray
 from firmware_config.files import write_atomic
 from trainer.data import BORDER
+from trainer.images.files import people_in, pictures_below
 from trainer.images.shots import MARGIN_SHARE, read_photo
 from trainer.progress import counting
 
-PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".pgm", ".tif", ".tiff")
 NO_FACE: Final = "no-face.txt"
 UNREADABLE: Final = "unreadable.txt"
 LOOKS_PX: Final = (320, 960)
@@ -104,7 +104,7 @@ def photographs(source: Path) -> Iterator[tuple[Path, Path]]:
     """Each photograph below source/PERSON, and where its crop goes: PERSON/NAME.webp. By name."""
     for person in people_in(source) if source.is_dir() else []:
         taken: set[str] = set()
-        for photo in sorted(path for path in person.rglob("*") if path.suffix.lower() in PICTURES):
+        for photo in pictures_below(person):
             # Shards cut a name at its first dot.
             name = re.sub(r"[^\w-]+", "_", str(photo.relative_to(person).with_suffix("")))
             unlike, number = name, 1
@@ -113,11 +113,6 @@ def photographs(source: Path) -> Iterator[tuple[Path, Path]]:
                 unlike = f"{name}_{number}"
             taken.add(unlike)
             yield photo, Path(person.name) / f"{unlike}.webp"
-
-
-def people_in(folder: Path) -> list[Path]:
-    """The folders of people, by name. Hidden ones are programs' own, and nobody's."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def crop_of(image: ImageArray, detector: Detector) -> tuple[ImageArray, int] | None:

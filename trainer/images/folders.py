@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import cv2
 import numpy as np
@@ -14,10 +13,9 @@ import numpy as np
 from firmware_config.errors import BadInput
 from firmware_config.face import ImageArray
 from trainer.data import SHARD_SIZE, Faces
+from trainer.images.files import people_in, pictures_in
 
 log = logging.getLogger(__name__)
-
-PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm"})
 
 
 @dataclass
@@ -48,7 +46,7 @@ def read_folder(folder: Path, size: int | None = None) -> tuple[Faces, LeftOut]:
     there or fewer than two people are in it. Files in the folder itself (lists, readmes) are passed over.
     """
     try:
-        people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        people = people_in(folder)
     except OSError as error:
         raise BadInput(f"The folder {folder} cannot be read: {error.strerror}. Say which with --data DIR.") from error
     left_out = LeftOut()
@@ -58,12 +56,11 @@ def read_folder(folder: Path, size: int | None = None) -> tuple[Faces, LeftOut]:
     known = 0
     for person in people:
         own = []
-        for path in sorted(person.iterdir()):
-            if path.suffix.lower() in PICTURES:
-                image = _picture(path, size, left_out)
-                if image is not None:
-                    own.append(image)
-                    keys.append(f"{person.name}/{path.name}")
+        for path in pictures_in(person):
+            image = _picture(path, size, left_out)
+            if image is not None:
+                own.append(image)
+                keys.append(f"{person.name}/{path.name}")
         if not own:
             left_out.empty.append(person.name)
             continue

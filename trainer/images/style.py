@@ -17,11 +17,11 @@ import numpy as np
 from firmware_config.errors import BadInput
 from firmware_config.face import FloatArray, ImageArray
 from trainer.data import IntArray
+from trainer.images.files import pictures_below
 from trainer.parts import Style
 
 MOST_FRAMES: Final = 500
 """More say nothing new of a camera."""
-PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 LEAST_CONTRAST: Final = 2.0
 """Deviation in grey levels below which a frame shows nothing: the camera was off or covered."""
 
@@ -73,7 +73,7 @@ def lowest(side: int, reach: int) -> tuple[IntArray, slice]:
 def read_style(style: Style, side: int, channels: int) -> CameraStyle:
     """A camera's look for faces of this size. Raises BadInput, naming the folder, when it shows nothing."""
     folder = Path(style.frames)
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)[:MOST_FRAMES]
+    files = pictures_below(folder)[:MOST_FRAMES]
     reach = max(1, int(style.beta * side))
     found = []
     for path in files:

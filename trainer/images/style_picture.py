@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from firmware_config.att import att_faces
 from firmware_config.face import ImageArray
+from trainer.images.files import pictures_below
 from trainer.images.shots import crop_all
-from trainer.images.style import PICTURES, CameraStyle, square
+from trainer.images.style import CameraStyle, square
 
 SIDE: Final = 112
 SHOWN: Final = 6
@@ -46,6 +47,6 @@ def before_and_after(style: CameraStyle, frames: Path, cache_dir: Path | None = 
 
 
 def _some_frames(folder: Path) -> list[ImageArray]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    files = pictures_below(folder)
     read = [cv2.imread(str(path)) for path in files[:: max(1, len(files) // SHOWN)][:SHOWN]]
     return [square(np.asarray(frame, dtype=np.uint8), SIDE).astype(np.uint8) for frame in read if frame is not None]
