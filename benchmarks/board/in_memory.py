@@ -191,7 +191,7 @@ class Alone:
 class InMemory(Camera):
     """Hands out pictures as soon as the lock can open again. Now and then the networks have a turn alone: a shared
     machine is not as quick all the time, and floor and frames are to have the same share of it. One picture in
-    EACH_ALONE is theirs: a core that has waited for a millisecond is slower for the next ones, whatever runs there."""
+    EACH_ALONE is theirs: a core that has waited is slower, and lock, broker and office have work to do just then."""
 
     def __init__(self, pictures: list[ImageArray], count: int, door: Daemon, inside: Inside, alone: Alone) -> None:
         self._pictures, self._left, self._door, self._inside = pictures, count, door, inside
