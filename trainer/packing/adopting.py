@@ -74,7 +74,7 @@ def adopt(
     if file is None:
         known = ", ".join(each.name for each in config.teacher) or "none"
         raise BadInput(f"{config.name} has no teacher {name}; it has {known}. Write a [[teacher]] for it.")
-    teacher = load_teacher(file, cache_dir, config.threads)
+    teacher = load_teacher(file, cache_dir, config.threads, exact=True)
     training = faces.take(split.train[:: max(1, len(split.train) // TURNING_CROPS)])
     turn = turned(teacher, training)
     onnx = export.graph_to_onnx(AdoptedGraph(file, network_of(file, cache_dir), turn), export.OUTPUT)

@@ -25,9 +25,10 @@ class Engine(Protocol):
     def __call__(self, pixels: Tensor) -> Tensor: ...
 
 
-def open_engine(model: bytes, threads: int, what: str) -> Engine:
-    """The faster engine that this machine has. Raises BadInput when the model does not load."""
-    return OpenVino(model, threads, what) if has_bfloat16() else OnnxRuntime(model, threads, what)
+def open_engine(model: bytes, threads: int, what: str, *, exact: bool = False) -> Engine:
+    """The faster engine that this machine has; exact: of those in float32. Raises BadInput when the model does not
+    load."""
+    return OpenVino(model, threads, what) if has_bfloat16() and not exact else OnnxRuntime(model, threads, what)
 
 
 def has_bfloat16() -> bool:

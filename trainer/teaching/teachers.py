@@ -92,15 +92,21 @@ class Teacher:
 
 
 def load_teacher(
-    file: TeacherFile, cache_dir: Path | None = None, threads: int = 1, device: torch.device = CPU
+    file: TeacherFile,
+    cache_dir: Path | None = None,
+    threads: int = 1,
+    device: torch.device = CPU,
+    *,
+    exact: bool = False,
 ) -> Teacher:
-    """Fetches or reads the teacher's file, for a GPU or for `threads` of the processor.
+    """Fetches or reads the teacher's file, for a GPU or for `threads` of the processor. exact: in float32, also on a
+    processor that is quicker in bfloat16.
 
     Raises LostLink, BadInput for another sha256 or operators that a GPU is not taught, BadState for other content.
     """
     what = f"The teacher {file.name}"
     if device.type == "cpu":
-        return Teacher(file, open_engine(model_of(file, cache_dir), threads, what))
+        return Teacher(file, open_engine(model_of(file, cache_dir), threads, what, exact=exact))
     return Teacher(file, OnTorch(network_of(file, cache_dir), device), device)
 
 

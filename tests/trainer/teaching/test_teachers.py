@@ -145,6 +145,14 @@ def test_a_pickle_of_anything_else_is_refused(
     assert "the file ran" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("exact", "engine"), [(False, "bfloat16's"), (True, "float32's")])
+def test_bfloat16_is_for_teaching_alone(monkeypatch: pytest.MonkeyPatch, exact: bool, engine: str) -> None:
+    monkeypatch.setattr(engines, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(engines, "OpenVino", lambda *_: "bfloat16's")
+    monkeypatch.setattr(engines, "OnnxRuntime", lambda *_: "float32's")
+    assert engines.open_engine(b"", 1, "The teacher", exact=exact) == engine
+
+
 @pytest.mark.skipif(not engines.has_bfloat16(), reason="needs a processor with bfloat16 tiles (AMX)")
 def test_bfloat16_says_nearly_the_same(tmp_path: Path) -> None:
     model = teachers.model_of(tiny_teacher(tmp_path / "t.onnx", rows=64))
