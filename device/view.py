@@ -82,7 +82,7 @@ def around(image: ImageArray, long_side: int, box: Box) -> View:
         everything = whole(image, long_side)
         across, down = everything.scale
         face = max(width / across, height / down)
-        if face <= MOST_PX:
+        if not face > MOST_PX:  # written so that a NaN ends it
             break
         long_side //= 2
     rows, columns = everything.padded

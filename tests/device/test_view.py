@@ -76,3 +76,8 @@ def test_a_part_has_the_very_pixels_of_the_whole(box: tuple[float, float, float,
     assert view.left % (2 * INPUT_MULTIPLE) == 0, "in step with the anchors"
     assert view.top % (2 * INPUT_MULTIPLE) == 0
     assert np.array_equal(view.of(noise), noise[view.top :, view.left :][: 2 * view.height, : 2 * view.width])
+
+
+def test_a_box_without_numbers_is_an_error_and_no_endless_search() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        around(np.zeros((480, 640, 3), dtype=np.uint8), 320, (10.0, 10.0, float("nan"), 50.0))
