@@ -16,6 +16,14 @@ PAIR_AGAIN: Final = "make new ones with `latchkey-admin door renew NAME` and car
 """For a door and a lock; whoever else has a certificate says what is to be done for it."""
 WRITE_AGAIN: Final = "`latchkey-admin broker write`, then reload Mosquitto"
 
+AS_RFC_5280_ASKS: Final = (
+    f"Python 3.13 and later want both as RFC 5280 has them. Ours are: {WRITE_AGAIN}. An authority of your own needs "
+    "both key identifiers, a key usage and critical basic constraints"
+)
+
+NOT_RFC_5280: Final = range(79, 95)
+"""OpenSSL's X509_V_ERR numbers for what it demands where Python asks it to be strict, as 3.13 and later do."""
+
 ABOUT_THE_BROKER: Final = {
     # OpenSSL's X509_V_ERR numbers (x509_vfy.h): what we think of the broker's certificate.
     9: "the broker's certificate is not valid yet; set this machine's clock, which says {now}",
@@ -118,8 +126,10 @@ def why_refused(error: BaseException | None, broker: BrokerSettings, renewal: st
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     facts = {"now": now, "url": broker.url, "host": broker.host, "renewal": renewal}
     if isinstance(error, ssl.SSLCertVerificationError):
-        known = ABOUT_THE_BROKER.get(error.verify_code)
-        return known.format(**facts) if known else f"the broker's certificate is refused: {error.verify_message}"
+        if known := ABOUT_THE_BROKER.get(error.verify_code):
+            return known.format(**facts)
+        refused = f"the broker's certificate, or its authority's, is refused: {error.verify_message}"
+        return f"{refused}; {AS_RFC_5280_ASKS}" if error.verify_code in NOT_RFC_5280 else refused
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
         return ""
     if isinstance(error, ssl.SSLError):

@@ -74,12 +74,12 @@ class Hurts:
             clock.jump(0)
 
     def certificate_expired(self) -> None:
-        assert self._rig.authority is not None
-        self._rig.authority.issue(expired=True)
+        assert self._rig.certificates is not None
+        self._rig.certificates.issue(expired=True)
         self._rig.broker.end(signal.SIGTERM)
         self._rig.broker.start()
         time.sleep(self._draw.uniform(1.0, 4.0))
-        self._rig.authority.issue()
+        self._rig.certificates.issue()
         self._rig.broker.end(signal.SIGTERM)
         self._rig.broker.start()
 

@@ -16,7 +16,7 @@ from firmware_config.att import att_faces
 from firmware_config.roster import Person, Policy
 from firmware_config.settings import BrokerSettings
 from tests.faults.bench import Findings
-from tests.faults.certificates import Authority
+from tests.faults.certificates import BrokerCertificates
 from tests.faults.clock import WallClock, build_library
 from tests.faults.judge import EVIDENCE_LIFE_S, match
 from tests.faults.ledgers import event_ids, grants, records
@@ -66,11 +66,10 @@ class Rig:
         self.network = network
         self._camera = camera
         self._everything = ExitStack()
-        self.authority = (
-            Authority(folder / "certificates", [network.address(party) for party in PARTIES]) if tls else None
-        )
-        certificates = folder / "certificates" if tls else None
-        self.broker = Broker(folder / "broker", network, certificates)
+        given = folder / "certificates"
+        addresses = [network.address(party) for party in PARTIES]
+        self.certificates = BrokerCertificates(given, addresses) if tls else None
+        self.broker = Broker(folder / "broker", network, given if tls else None)
         self.office = Office(folder / "office", self._settings("office"))
         self.office.pair(folder, self._settings("door"), self._settings("lock"))
         library = build_library(folder)
@@ -85,7 +84,7 @@ class Rig:
             self.broker.start()
             self.office.start()
             started.callback(self.office.stop)
-            certificate = self.authority.ca_file if self.authority else None
+            certificate = self.certificates.ca_file if self.certificates else None
             keys = self.office.keys
             self.probe = Probe(self.network.address("probe"), self.network.port, certificate, TOPICS, keys.door)
             started.callback(self.probe.stop)
@@ -147,9 +146,9 @@ class Rig:
         return any(health.people == len(OWNERS) for _, health in list(self.probe.healths))
 
     def _settings(self, party: str) -> BrokerSettings:
-        scheme = "mqtts" if self.authority else "mqtt"
+        scheme = "mqtts" if self.certificates else "mqtt"
         url = f"{scheme}://{self.network.address(party)}:{self.network.port}"
-        return BrokerSettings(url=url, ca_file=self.authority.ca_file if self.authority else None)
+        return BrokerSettings(url=url, ca_file=self.certificates.ca_file if self.certificates else None)
 
     def _enrol(self) -> None:
         model = pixel_encoder()

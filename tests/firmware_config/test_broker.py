@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from admin_ui.authority import Authority, Role
 from firmware_config.broker import Connection, Incoming
-from firmware_config.errors import BadState
 from firmware_config.settings import BrokerSettings
 from tests.brokers import DeafeningMosquitto, Mosquitto, TlsMosquitto
+from tests.connections import BACK_WITHIN_S, PATIENCE_S, Connect, open_files
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
-
-PATIENCE_S = 10.0
-BACK_WITHIN_S = 5.0
-"""After whatever was wrong has ended."""
-Connect = Callable[..., Connection]
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names of numbers, no paths
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    """connect(broker, name, topics=(), on_message=None): a started connection, stopped at the end."""
-    made: list[Connection] = []
-
-    def start(
-        broker: BrokerSettings, name: str, topics: tuple[str, ...] = (), on_message: Callable[[Incoming], None] = print
-    ) -> Connection:
-        subscriptions = [(topic, 1) for topic in topics]
-        made.append(
-            Connection(broker, name, subscriptions=subscriptions, on_message=on_message, on_connected=lambda: None)
-        )
-        made[-1].start()
-        return made[-1]
-
-    yield start
-    for connection in made:
-        connection.stop()
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -268,67 +236,3 @@ def test_a_stop_leaves_no_socket_open(broker: Mosquitto, connect: Connect) -> No
     assert open_files() > before
     connection.stop()
     assert open_files() <= before
-
-
-def says(connection: Connection, sentence: str) -> bool:
-    """Whether that is why it is down."""
-    return until(lambda: sentence in connection.why_down, PATIENCE_S)
-
-
-def test_a_broker_whose_certificate_has_expired(tmp_path: Path, connect: Connect) -> None:
-    broker = TlsMosquitto(tmp_path)
-    broker.write(server_lasts=timedelta(seconds=-1))
-    with broker:
-        connection = connect(broker.settings, "page")
-        assert says(connection, "the broker's certificate has expired"), connection.why_down
-        assert "latchkey-admin broker write" in connection.why_down
-        broker.write()
-        broker.reload()
-        assert connection.wait(BACK_WITHIN_S), connection.why_down
-
-
-def test_a_broker_under_another_name(tmp_path: Path, connect: Connect) -> None:
-    broker = TlsMosquitto(tmp_path)
-    identity = broker.authority.issue(Role.BROKER, "broker", ["broker.example"])
-    identity.save(broker.place.folder / "server.crt", broker.place.folder / "server.key")
-    with broker:
-        connection = connect(broker.settings, "page")
-        assert says(connection, "is for another name than localhost"), connection.why_down
-
-
-def test_a_broker_of_another_site(tmp_path: Path, connect: Connect) -> None:
-    foreign = Authority.make(tmp_path / "foreign", "home")
-    (tmp_path / "foreign.crt").write_bytes(foreign.certificate)
-    with TlsMosquitto(tmp_path / "ours") as broker:
-        settings = broker.settings.model_copy(update={"ca_file": tmp_path / "foreign.crt"})
-        connection = connect(settings, "page")
-        assert says(connection, "is not from our site's authority"), connection.why_down
-
-
-def test_tls_where_the_broker_has_none(tmp_path: Path, connect: Connect) -> None:
-    with Mosquitto(tmp_path) as broker:
-        connection = connect(BrokerSettings(url=f"mqtts://127.0.0.1:{broker.port}"), "page")
-        assert says(connection, "hangs up before TLS begins"), connection.why_down
-
-
-def test_nobody_listens(connect: Connect) -> None:
-    connection = connect(BrokerSettings(url="mqtt://127.0.0.1:1"), "page")
-    assert says(connection, "no broker answers at mqtt://127.0.0.1:1")
-
-
-def test_files_that_are_no_certificates_are_told_at_once(tmp_path: Path) -> None:
-    (tmp_path / "ca.crt").write_text("nothing")
-    settings = BrokerSettings(url="mqtts://localhost", ca_file=tmp_path / "ca.crt")
-    with pytest.raises(BadState, match="certificate files cannot be used"):
-        Connection(settings, "page", subscriptions=[], on_message=print, on_connected=lambda: None)
-
-
-def test_attempts_that_fail_leave_no_socket_open(tmp_path: Path, connect: Connect) -> None:
-    broker = TlsMosquitto(tmp_path)
-    broker.write(server_lasts=timedelta(seconds=-1))
-    with broker:
-        connection = connect(broker.settings, "page")
-        assert says(connection, "expired")
-        before = open_files()
-        time.sleep(4.0)
-        assert open_files() <= before + 1
