@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import unicodedata
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import IO, Final
 
@@ -16,6 +16,12 @@ from firmware_config.plainzip import ZIP_FAULTS
 PHOTO_ENDS: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm")
 NAME_IS_UTF8: Final = 0x800
 """Bit 11 of an entry's flags (PKWARE's APPNOTE, section 4.4.4)."""
+DOS: Final = "cp437"
+FIRST_IDEOGRAPH: Final = 0xB0
+"""First byte of GB 2312's first Chinese character; its signs and foreign letters come before."""
+MOSTLY: Final = 0.8
+"""Share of GB 2312's characters in Chinese names, at least: rarer ones stand outside of it. What other code pages write
+seldom falls upon them."""
 
 
 class Parcel(Mapping[str, "bytes | str"]):
@@ -25,16 +31,17 @@ class Parcel(Mapping[str, "bytes | str"]):
     def __init__(self, file: IO[bytes]) -> None:
         """Raises ZIP_FAULTS."""
         self._archive = zipfile.ZipFile(file)
-        named = [(_name(one), one) for one in self._archive.infolist() if not one.is_dir()]
+        packed = [one for one in self._archive.infolist() if not one.is_dir()]
+        named = list(zip(_names(packed), packed, strict=True))
         # Folders of a Mac's own are no photos.
         entries = [(name, one) for name, one in named if not _hidden(name)]
-        self._tables = [one for name, one in entries if name.lower().endswith(".csv")]
+        self._tables = [(name, one) for name, one in entries if name.lower().endswith(".csv")]
         self._photos = {name: one for name, one in entries if name.lower().endswith(PHOTO_ENDS)}
 
     def __getitem__(self, name: str) -> bytes | str:
         entry = self._photos[name]
         try:
-            return _read(self._archive, entry, MAX_PHOTO_BYTES)
+            return _read(self._archive, name, entry, MAX_PHOTO_BYTES)
         except BadInput as error:
             return str(error)
         except ZIP_FAULTS as error:
@@ -53,25 +60,38 @@ class Parcel(Mapping[str, "bytes | str"]):
         """The one CSV; None where there is none. Raises BadInput, ZIP_FAULTS."""
         if len(self._tables) > 1:
             raise BadInput("There are several CSV files in this ZIP. Leave one of them in, and send it again.")
-        return _read(self._archive, self._tables[0], most_bytes) if self._tables else None
+        return _read(self._archive, *self._tables[0], most_bytes) if self._tables else None
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
+def _read(archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo, most: int) -> bytes:
     """What a header claims is not believed: at most so many bytes are unpacked. Raises BadInput, ZIP_FAULTS."""
     with archive.open(entry) as stream:
         data = stream.read(most + 1)
     if len(data) > most:
-        raise BadInput(f"{PurePosixPath(_name(entry)).name} has more than {most // 2**20} MB. Make it smaller.")
+        raise BadInput(f"{PurePosixPath(name).name} has more than {most // 2**20} MB. Make it smaller.")
     return data
 
 
-def _name(entry: zipfile.ZipInfo) -> str:
-    name = entry.filename
-    if not entry.flag_bits & NAME_IS_UTF8:
-        # A Mac writes UTF-8 without saying so, and zipfile then reads it as code page 437.
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return unicodedata.normalize("NFC", name)
+def _names(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
+    # Names that are not marked as UTF-8 are in a code page that the ZIP does not tell; zipfile reads them as DOS's.
+    unmarked = [one.filename.encode(DOS) for one in entries if not one.flag_bits & NAME_IS_UTF8]
+    page = _code_page(unmarked)
+    read = [one.filename if one.flag_bits & NAME_IS_UTF8 else one.filename.encode(DOS).decode(page) for one in entries]
+    return [unicodedata.normalize("NFC", name) for name in read]
+
+
+def _code_page(names: Sequence[bytes]) -> str:
+    """UTF-8, which a Mac writes without saying so; GB 18030, which a Chinese Windows writes; otherwise DOS's."""
+    together = b"/".join(names)
+    with contextlib.suppress(UnicodeDecodeError):
+        together.decode("utf-8")
+        return "utf-8"
+    with contextlib.suppress(UnicodeDecodeError):
+        foreign = [letter for letter in together.decode("gb18030") if not letter.isascii()]
+        common = sum(letter.encode("gb2312", "replace")[0] >= FIRST_IDEOGRAPH for letter in foreign)
+        if common >= MOSTLY * len(foreign):
+            return "gb18030"
+    return DOS
 
 
 def _hidden(name: str) -> bool:

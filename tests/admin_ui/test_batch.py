@@ -193,12 +193,28 @@ def test_a_table_and_a_zip_meet_however_their_accents_are_written(
     assert (row.name, row.sentence) == ("Zoë Núñez", "One face, good to enrol.")
 
 
-def test_a_name_of_another_code_page_stays_as_it_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("names", "page", "read"),
+    [
+        (["josé.png", "zoë_núñez.png"], "cp437", ["José", "Zoë Núñez"]),
+        (["王伟.png", "李娜.png", "陈喆.png"], "gb18030", ["王伟", "李娜", "陈喆"]),
+        # Wrong, and shown before anybody is saved: a ZIP does not say which page it is.
+        (["иван.png"], "cp866", ["¿óá¡"]),
+    ],
+)
+def test_names_in_a_code_page_are_read_as_dos_or_a_chinese_windows_wrote_them(
+    names: list[str], page: str, read: list[str]
+) -> None:
     stream = io.BytesIO()
+    places = {chr(ord("A") + number) * len(name.encode(page)): name for number, name in enumerate(names)}
     with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("josX.png", b"x")
-    rows, _ = read_rows(io.BytesIO(stream.getvalue().replace(b"josX", b"jos\x82")))
-    assert [row.name for row in rows] == ["José"], "code page 437, as DOS wrote it"
+        for place in places:
+            archive.writestr(place, b"x")
+    packed = stream.getvalue()
+    for place, name in places.items():
+        packed = packed.replace(place.encode(), name.encode(page))
+    rows, _ = read_rows(io.BytesIO(packed))
+    assert [row.name for row in rows] == read
 
 
 @pytest.mark.parametrize(
