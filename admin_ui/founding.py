@@ -116,7 +116,7 @@ def write_settings(path: Path, site: str, state: Path | None, broker_url: str, p
         lines += ["", "[broker]", f"url = {json.dumps(broker_url)}"]
         if broker_url.startswith("mqtts:"):
             lines += certificate_lines(state or AdminSettings(site=site).state)
-    validate(AdminSettings, values, path)
+    validate(AdminSettings, values, Path("What `init` is asked to write"))
     write_atomic(path, ("\n".join(lines) + "\n").encode(), mode=0o644)
 
 

@@ -63,6 +63,18 @@ def test_a_brokers_address_that_is_none_is_refused_as_at_init(
     )
 
 
+def test_what_init_refuses_it_does_not_blame_on_a_file_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "admin.toml"
+    assert cli.main(["init", "--settings", str(path), "--broker", "ftp://x"]) == 2
+    assert capsys.readouterr().err == (
+        "What `init` is asked to write has 1 problem(s):\n"
+        "  broker.url: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS (found 'ftp://x').\n"
+    )
+    assert not path.exists()
+
+
 def test_a_password_that_nobody_types_is_asked_for_in_a_file(
     admin_toml: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
