@@ -115,20 +115,25 @@ def test_the_broker_carries_retained_messages_and_ends(tmp_path: Path, embedded:
     with Processes(tmp_path / "logs") as processes:
         port, name = start_broker(processes, tmp_path, embedded=embedded)
         assert name.split()[0] in (("amqtt",) if embedded else ("mosquitto", "amqtt"))
-        link = Connection(
-            BrokerSettings(url=f"mqtt://{LOOPBACK}:{port}"),
-            "test",
-            subscriptions=[],
-            on_message=heard.append,
-            on_connected=lambda: None,
+        speaker, listener = (
+            Connection(
+                BrokerSettings(url=f"mqtt://{LOOPBACK}:{port}"),
+                client_id,
+                subscriptions=topics,
+                on_message=heard.append,
+                on_connected=lambda: None,
+            )
+            for client_id, topics in (("speaker", []), ("listener", [("latchkey/#", 1)]))
         )
-        link.start()
         try:
-            assert link.wait(10)
-            assert link.publish("latchkey/demo/front/model", bytes(3_000_000), retain=True)
-            link.subscribe("latchkey/#")
+            speaker.start()
+            assert speaker.wait(10)
+            assert speaker.publish("latchkey/demo/front/model", bytes(3_000_000), retain=True)
+            speaker.stop()  # when the broker has it: who listens before that hears it as new
+            listener.start()
             assert eventually(lambda: any(message.retained for message in heard))
         finally:
-            link.stop()
+            speaker.stop()
+            listener.stop()
     assert not listens(port)
     assert len(heard[0].payload) == 3_000_000
