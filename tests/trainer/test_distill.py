@@ -16,8 +16,6 @@ from tests.makers_teacher import tiny_teacher
 from trainer import distill, train
 from trainer.config import Config
 from trainer.encoders import FusedFaceNet
-from trainer.loop.averaging import Centre
-from trainer.loop.muon import Muon, orthogonal
 from trainer.loop.pretrained import begin_from, weights_bytes
 from trainer.loop.run import begin_network, build_network
 from trainer.loop.trained import load_trained
@@ -185,17 +183,6 @@ def test_workers_meet_in_the_middle(shard_folder: Path, tmp_path: Path) -> None:
     assert not torch.equal(first, second)
 
 
-def test_the_centre_and_a_worker_go_half_way() -> None:
-    network = torch.nn.Linear(2, 2, bias=False)
-    torch.nn.init.zeros_(network.weight)
-    centre = Centre(network, workers=2)
-    torch.nn.init.ones_(network.weight)
-    centre.meet(network)
-    assert torch.equal(network.weight, torch.full((2, 2), 0.5))
-    centre.give(network)
-    assert torch.equal(network.weight, torch.full((2, 2), 0.5))
-
-
 def test_a_run_grows_from_a_smaller_one_without_a_change(shard_folder: Path, tmp_path: Path) -> None:
     config = config_of(tmp_path)
     faces, split = train.load_faces(config, shard_folder)
@@ -275,31 +262,6 @@ def test_stages_and_teachers_do_not_mix(shard_folder: Path, tmp_path: Path, tiny
         train.train(config, faces, split, tmp_path / "run", quiet)
     with pytest.raises(BadInput, match="latchkey-trainer train"):
         distill.distill(tiny_door, faces, split, tmp_path / "run", quiet)
-
-
-@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (6, 2, 3, 3)])
-def test_an_orthogonal_update_has_singular_values_of_about_one(shape: tuple[int, ...]) -> None:
-    gradient = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    values = torch.linalg.svdvals(orthogonal(gradient).reshape(len(gradient), -1))
-    assert float(values.min()) > 0.4
-    assert float(values.max()) < 1.3
-
-
-def test_muon_goes_down_a_bowl() -> None:
-    weights = torch.nn.Parameter(torch.eye(3) * 2.0)
-    optimiser = Muon([weights], lr=0.1)
-    for _ in range(60):
-        optimiser.zero_grad()
-        weights.square().sum().backward()
-        optimiser.step()
-    assert float(weights.detach().square().sum()) < 1.0
-
-
-def test_decay_shrinks_weights_that_nothing_moves() -> None:
-    weights = torch.nn.Parameter(torch.eye(3))
-    weights.grad = torch.zeros(3, 3)
-    Muon([weights], lr=0.1, decay=0.5).step()
-    assert torch.allclose(weights.detach(), torch.eye(3) * 0.95)
 
 
 def test_teachers_teach_a_door_s_network(tmp_path: Path) -> None:
