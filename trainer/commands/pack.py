@@ -82,11 +82,11 @@ def _write_bundle(out: Path, data: bytes, key: SigningKey | None, which: str = "
 
 
 def _results(paths: list[Path]) -> dict[str, Any]:
-    """By the files' names. Raises BadInput."""
+    """By the files' names; of their numbers as many digits as a card needs. Raises BadInput."""
     found = {}
     for path in paths:
         try:
-            found[path.stem] = json.loads(read(path))
+            found[path.stem] = json.loads(read(path), parse_float=lambda text: float(f"{float(text):.5g}"))
         except ValueError as error:
             raise BadInput(f"{path} is no JSON; it is what `latchkey-trainer evaluate ... --json` prints.") from error
     return found

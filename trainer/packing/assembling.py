@@ -15,6 +15,7 @@ import torch
 from device.embed import Encoder
 from firmware_config.bundle import HALF, QUALITY, Golden, Manifest, golden_bytes, pack_bundle
 from firmware_config.compatible import part_name
+from firmware_config.errors import BadInput
 from trainer import data, export
 from trainer.measuring.calibrate import calibrate
 from trainer.measuring.trial import embed_all
@@ -53,6 +54,17 @@ def source_of(calibrating: data.Faces, named: int, whose: str) -> str:
     )
 
 
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """manifest.json. Raises BadInput for one that is larger than what doors read."""
+    written = manifest.model_dump_json(indent=1).encode()
+    if len(written) > Manifest.max_bytes:
+        raise BadInput(
+            f"With all of these --results the manifest has {len(written):,} bytes, and a door reads "
+            f"{Manifest.max_bytes:,}: leave one of them out."
+        )
+    return written
+
+
 def assemble(
     made: Made,
     calibrating: data.Faces,
@@ -66,7 +78,8 @@ def assemble(
     """calibrating: people with their labels mended; source: who they are.
     older: encoders that the bundle shall declare to be compatible with. half: bring the encoder in fp16 too.
 
-    Raises BadState when it is not compatible with an older one, or fp16 would need other thresholds.
+    Raises BadState when it is not compatible with an older one, or fp16 would need other thresholds; BadInput as
+    `manifest_bytes`.
     """
     encoder = Encoder(made.onnx, threads=2)
     calibration = calibrate(embed_all(encoder.embed, calibrating.centre()), calibrating.identities, source)
@@ -92,7 +105,7 @@ def assemble(
         compatible_with=[proof.templates for proof in proofs],
     )
     parts = {
-        "manifest.json": manifest.model_dump_json(indent=1).encode(),
+        "manifest.json": manifest_bytes(manifest),
         "encoder.onnx": made.onnx,
         "calibration.json": calibration.model_dump_json().encode(),
         "golden.npz": golden_bytes(golden),

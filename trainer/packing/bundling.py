@@ -18,7 +18,7 @@ from trainer.loop.trained import Trained
 from trainer.measuring.metrics import equal_error_rate, pair_table, true_accept_rate
 from trainer.measuring.trial import embed_all
 from trainer.packing import gate
-from trainer.packing.assembling import Made, Origin, assemble, source_of
+from trainer.packing.assembling import Made, Origin, assemble, manifest_bytes, source_of
 from trainer.packing.card import model_card
 from trainer.packing.compatible import Earlier, check_older
 from trainer.packing.refit import refit
@@ -139,7 +139,7 @@ def with_quality(data: bytes, quality: bytes, found: dict[str, Any], version: st
         }
     )
     parts = before.parts | {
-        "manifest.json": manifest.model_dump_json(indent=1).encode(),
+        "manifest.json": manifest_bytes(manifest),
         QUALITY: quality,
         "MODEL_CARD.md": model_card(manifest, before.calibration, list(before.proofs.values())).encode(),
     }

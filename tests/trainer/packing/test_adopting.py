@@ -129,7 +129,10 @@ def test_from_a_configuration_to_a_bundle(
     assert main(arguments) == 2
     assert "two are a pair" in capsys.readouterr().err
     monkeypatch.setattr(labels, "SAME_PERSON", 2.0)
-    notes.write_text(json.dumps({"protocol": "lfw", "accuracy": 0.99}))
+    notes.write_text(json.dumps({"protocol": "lfw", "pairs": list(range(9000))}))
+    assert main([*arguments, "--results", str(notes)]) == 2
+    assert "a door reads 16,384: leave one of them out" in capsys.readouterr().err
+    notes.write_text(json.dumps({"protocol": "lfw", "accuracy": 0.98983333, "eer": 1e-7}))
     assert main([*arguments, "--results", str(notes)]) == 0, capsys.readouterr().err
     assert "NOT signed" in capsys.readouterr().out
-    assert '"accuracy": 0.99' in read_bundle(out.read_bytes(), None).model_card
+    assert '"accuracy": 0.98983, "eer": 1e-07' in read_bundle(out.read_bytes(), None).model_card
