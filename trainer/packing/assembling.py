@@ -56,7 +56,7 @@ def source_of(calibrating: data.Faces, named: int, whose: str) -> str:
 
 def manifest_bytes(manifest: Manifest) -> bytes:
     """manifest.json. Raises BadInput for one that is larger than what doors read."""
-    written = manifest.model_dump_json(indent=1).encode()
+    written = manifest.model_dump_json().encode()
     if len(written) > Manifest.max_bytes:
         raise BadInput(
             f"With all of these --results the manifest has {len(written):,} bytes, and a door reads "
