@@ -73,11 +73,21 @@ def _read(archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo, most: int
 
 
 def _names(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
-    # Names that are not marked as UTF-8 are in a code page that the ZIP does not tell; zipfile reads them as DOS's.
-    unmarked = [one.filename.encode(DOS) for one in entries if not one.flag_bits & NAME_IS_UTF8]
-    page = _code_page(unmarked)
-    read = [one.filename if one.flag_bits & NAME_IS_UTF8 else one.filename.encode(DOS).decode(page) for one in entries]
+    # A name that is not marked as UTF-8 is in a code page that the ZIP does not tell; zipfile reads it as DOS's.
+    packed = [_unmarked(one) for one in entries]
+    page = _code_page([name for name in packed if name is not None])
+    read = [one.filename if name is None else name.decode(page) for one, name in zip(entries, packed, strict=True)]
     return [unicodedata.normalize("NFC", name) for name in read]
+
+
+def _unmarked(entry: zipfile.ZipInfo) -> bytes | None:
+    """The name as it was packed; None where it is marked as UTF-8, or zipfile took it from a field that always is."""
+    if entry.flag_bits & NAME_IS_UTF8:
+        return None
+    try:
+        return entry.filename.encode(DOS)
+    except UnicodeEncodeError:
+        return None
 
 
 def _code_page(names: Sequence[bytes]) -> str:

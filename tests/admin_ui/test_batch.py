@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
+import sys
 import tracemalloc
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -215,6 +218,18 @@ def test_names_in_a_code_page_are_read_as_dos_or_a_chinese_windows_wrote_them(
         packed = packed.replace(place.encode(), name.encode(page))
     rows, _ = read_rows(io.BytesIO(packed))
     assert [row.name for row in rows] == read
+
+
+def test_a_name_that_stands_in_a_field_of_its_own_is_taken_from_there() -> None:
+    name = "王伟.png".encode()
+    entry = zipfile.ZipInfo("wang.png")
+    # Info-ZIP's Unicode path: version, the other name's checksum, the name (APPNOTE, section 4.6.9).
+    entry.extra = struct.pack("<HHBL", 0x7075, 5 + len(name), 1, zlib.crc32(b"wang.png")) + name
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(entry, b"x")
+    rows, _ = read_rows(stream)
+    assert [row.name for row in rows] == ["王伟" if sys.version_info >= (3, 12) else "Wang"]
 
 
 @pytest.mark.parametrize(
