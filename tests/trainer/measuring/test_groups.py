@@ -108,13 +108,16 @@ def test_images_that_name_no_group_are_refused(shard_folder: Path, tmp_path: Pat
 
 def test_the_model_card_has_a_row_for_each_group_and_says_who_was_taught_on_them(found: dict[str, object]) -> None:
     bundle = read_bundle(default_bundle().read_bytes(), None)
-    unmeasured = model_card(bundle.manifest, bundle.calibration)
-    assert "have not been measured by group" in unmeasured
-    training = bundle.manifest.training | {"results": bundle.manifest.training["results"] | {"groups": found}}
-    card = model_card(bundle.manifest.model_copy(update={"training": training}), bundle.calibration)
+
+    def card_of(**changes: object) -> str:
+        return model_card(bundle.manifest.model_copy(update=changes), bundle.calibration)
+
+    trained = bundle.manifest.training
+    assert "have not been measured by group" in card_of(training=trained | {"results": {}})
+    grouped = trained | {"results": {"groups": found}}
+    card = card_of(training=grouped)
     assert "not been measured" not in card
     assert "taught on them, without names" in card
     assert "| Black F | 5 | " in card
     assert "- groups: `" not in card, "numbers of this kind are a table"
-    others = bundle.manifest.model_copy(update={"training": training, "trained_on": ["people of ours"]})
-    assert "taught on them" not in model_card(others, bundle.calibration)
+    assert "taught on them" not in card_of(training=grouped, trained_on=["people of ours"])
