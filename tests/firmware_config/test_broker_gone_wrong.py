@@ -12,9 +12,9 @@ import pytest
 from firmware_config.broker import Connection, Incoming
 from firmware_config.errors import BadState
 from firmware_config.settings import BrokerSettings
+from tests.connections import PATIENCE_S
 from tests.waiting import until
 
-PATIENCE_S = 10.0
 ACCEPTED = b"\x20\x02\x00\x00"
 LATIN_TOPIC = b"\x30\x05\x00\x01\xffhi"
 GOOD_NEWS = b"\x30\x06\x00\x01ayes"
